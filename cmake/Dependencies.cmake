@@ -1,0 +1,27 @@
+# Every dependency comes from a Debian package; tools/setup installs them by name.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+find_package(fmt REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_path(EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
+
+# llhttp: Debian 13 has a library; Debian 12 ships the generated C sources with node-llhttp.
+find_package(llhttp CONFIG QUIET)
+if(NOT TARGET llhttp::llhttp_static AND NOT TARGET llhttp::llhttp)
+  find_path(LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp REQUIRED)
+  
+  find_path(LLHTTP_SOURCE_DIR llhttp.c PATHS /usr/share/llhttp REQUIRED)
+  file(GLOB LLHTTP_SOURCES ${LLHTTP_SOURCE_DIR}/*.c)
+  add_library(reprise_llhttp STATIC ${LLHTTP_SOURCES})
+  target_include_directories(reprise_llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
+elseif(TARGET llhttp::llhttp_static)
+  add_library(reprise_llhttp ALIAS llhttp::llhttp_static)
+else()
+  add_library(reprise_llhttp ALIAS llhttp::llhttp)
+endif()
