@@ -163,11 +163,13 @@ class Http1Codec : public Codec {
       }
       connect_open_ = side.head && side.head->method == "CONNECT";
     } else if (side.role == Role::kAnswer) {
-      const bool accepted =
-          pending_.front().to_connect && side.head && side.head->status / 100 == 2;
-      if (pending_.front().to_connect) connect_open_ = false;
-      tunnel_ = accepted || (side.head && side.head->status == 101);
-      pending_.pop_front();
+      // Not the front only if the bound on open requests let it go.
+      const bool front = !pending_.empty() && pending_.front().exchange == side.exchange;
+      const bool to_connect = front && pending_.front().to_connect;
+      const int status = side.head ? side.head->status : 0;
+      if (to_connect) connect_open_ = false;
+      tunnel_ = status == 101 || (to_connect && status / 100 == 2);
+      if (front) pending_.pop_front();
     }
     out.push_back(std::move(m));
   }

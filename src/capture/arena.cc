@@ -1,0 +1,258 @@
+#include "capture/arena.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
+#include "capture/record.h"
+
+namespace reprise::capture {
+
+using hook::ArenaHeader;
+using hook::ChunkHeader;
+using hook::kChunkSize;
+
+namespace {
+
+int64_t clock_ns(clockid_t id) {
+  timespec ts;
+  clock_gettime(id, &ts);
+  return int64_t(ts.tv_sec) * 1000000000 + ts.tv_nsec;
+}
+
+// An invariant TSC counts at one rate on all cores; without it the hook asks the kernel's clock.
+bool tsc_is_invariant() {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & (1u << 8)) != 0;
+#else
+  return false;
+#endif
+}
+
+uint64_t ticks(uint32_t clock_kind) {
+#if defined(__x86_64__)
+  if (clock_kind == hook::kClockTsc) return __rdtsc();
+#endif
+  (void)clock_kind;
+  return static_cast<uint64_t>(clock_ns(CLOCK_MONOTONIC));
+}
+
+template <class T>
+T load(const T& shared, int order) {
+  return __atomic_load_n(&shared, order);
+}
+
+uint64_t inode(const std::string& path) {
+  struct stat st;
+  return stat(path.c_str(), &st) == 0 ? st.st_ino : 0;
+}
+
+}  // namespace
+
+const char* loss_cause_name(uint32_t cause) {
+  constexpr const char* kNames[] = {"arena full",     "nested in a signal handler", "descriptor too high",
+                                    "splice (unseen)", "io_uring (unseen)"};
+  return cause < std::size(kNames) ? kNames[cause] : "other";
+}
+
+Result<Arena> Arena::create(uint64_t size, uint32_t lossless_wait_us) {
+  Arena a;
+  a.chunks_ = static_cast<uint32_t>(
+      std::clamp<uint64_t>(size / (kChunkSize + sizeof(ChunkHeader)), 64, 1u << 22));
+  a.size_ = hook::arena_size(a.chunks_);
+  a.fd_ = memfd_create("reprise-arena", MFD_CLOEXEC);
+  if (a.fd_ < 0) return fail_errno("create the arena", {}, ErrorKind::kEnvironment);
+  // Allocated now: a full tmpfs would kill the subject by SIGBUS later.
+  if (fallocate(a.fd_, 0, 0, static_cast<off_t>(a.size_)) != 0) {
+    return fail_errno(fmt::format("reserve {} MB of shared memory for the arena", a.size_ >> 20),
+                      "free memory, or choose a smaller --arena", ErrorKind::kEnvironment);
+  }
+  void* p = mmap(nullptr, a.size_, PROT_READ | PROT_WRITE, MAP_SHARED, a.fd_, 0);
+  if (p == MAP_FAILED) return fail_errno("map the arena", {}, ErrorKind::kEnvironment);
+  a.header_ = static_cast<ArenaHeader*>(p);
+  a.tails_.assign(a.chunks_, 0);
+  a.namespace_ = inode("/proc/self/ns/pid");
+  ArenaHeader& h = *a.header_;
+  h.version = hook::kArenaVersion;
+  h.chunk_count = a.chunks_;
+  h.clock_kind = tsc_is_invariant() ? hook::kClockTsc : hook::kClockMonotonic;
+  h.lossless_wait_us = lossless_wait_us;
+  // The rate of the counter, from two readings 30 ms apart; re-anchored at each drain.
+  a.anchor();
+  const uint64_t t0 = a.anchor_ticks_;
+  const int64_t n0 = clock_ns(CLOCK_MONOTONIC);
+  if (h.clock_kind == hook::kClockTsc) {
+    timespec pause = {0, 30000000};
+    nanosleep(&pause, nullptr);
+    const int64_t n1 = clock_ns(CLOCK_MONOTONIC);
+    a.ns_per_tick_ = double(n1 - n0) / double(ticks(h.clock_kind) - t0);
+  }
+  __atomic_store_n(&h.magic, hook::kArenaMagic, __ATOMIC_RELEASE);
+  return a;
+}
+
+Arena::Arena(Arena&& o) noexcept
+    : fd_(std::exchange(o.fd_, -1)),
+      header_(std::exchange(o.header_, nullptr)),
+      size_(o.size_),
+      chunks_(o.chunks_),
+      tails_(std::move(o.tails_)),
+      drained_(std::move(o.drained_)),
+      threads_(std::move(o.threads_)),
+      namespace_(o.namespace_),
+      same_namespace_(std::move(o.same_namespace_)),
+      anchor_ticks_(o.anchor_ticks_),
+      anchor_ns_(o.anchor_ns_),
+      ns_per_tick_(o.ns_per_tick_),
+      last_reclaim_ns_(o.last_reclaim_ns_),
+      stats_(o.stats_) {}
+
+Arena::~Arena() {
+  if (header_ != nullptr) {
+    __atomic_store_n(&header_->gone, 1, __ATOMIC_RELEASE);
+    munmap(header_, size_);
+  }
+  if (fd_ >= 0) close(fd_);
+}
+
+void Arena::anchor() {
+  // Between two readings of the counter, so that a preemption in the middle shows.
+  for (int tries = 0; tries < 5; ++tries) {
+    const uint64_t before = ticks(header_->clock_kind);
+    const int64_t ns = clock_ns(CLOCK_REALTIME);
+    const uint64_t after = ticks(header_->clock_kind);
+    anchor_ticks_ = before + (after - before) / 2;
+    anchor_ns_ = ns;
+    if (double(after - before) * ns_per_tick_ < 2000) return;
+  }
+}
+
+int64_t Arena::to_ns(uint64_t time) const {
+  return anchor_ns_ + static_cast<int64_t>(double(int64_t(time - anchor_ticks_)) * ns_per_tick_);
+}
+
+int64_t Arena::now_ns() { return clock_ns(CLOCK_REALTIME); }
+
+void Arena::drain(std::vector<session::Event>& out) {
+  anchor();
+  const uint32_t high = std::min(load(header_->chunk_high, __ATOMIC_ACQUIRE), chunks_);
+  stats_.chunks_in_use = 0;
+  for (uint32_t i = 0; i < high; ++i) {
+    if (load(chunk_headers(header_)[i].owner, __ATOMIC_RELAXED) == 0) continue;
+    ++stats_.chunks_in_use;
+    drain_chunk(i, out);
+  }
+  stats_.chunks_high = std::max(stats_.chunks_high, stats_.chunks_in_use);
+  if (now_ns() - last_reclaim_ns_ > 500000000) reclaim_dead();
+}
+
+void Arena::drain_chunk(uint32_t index, std::vector<session::Event>& out) {
+  ChunkHeader& c = chunk_headers(header_)[index];
+  if (load(c.ready, __ATOMIC_ACQUIRE) == 0) return;
+  // `closed` before `head`: once closed is seen, head is final.
+  const bool closed = load(c.closed, __ATOMIC_ACQUIRE) != 0;
+  const uint32_t head = load(c.head, __ATOMIC_ACQUIRE);
+  const uint64_t owner = load(c.owner, __ATOMIC_RELAXED);
+  const uint64_t thread_id = load(c.thread, __ATOMIC_RELAXED);
+  uint32_t& tail = tails_[index];
+  if (head > kChunkSize || head < tail) {
+    ++stats_.damaged;
+    tail = kChunkSize;  // whatever it holds cannot be trusted
+  } else if (head > tail) {
+    Thread& thread = threads_[thread_id];
+    thread.pid = static_cast<uint32_t>(owner >> 32);
+    thread.tid = static_cast<uint32_t>(owner);
+    char copy[kChunkSize];
+    memcpy(copy, hook::chunk_data(header_, chunks_, index) + tail, head - tail);
+    const ByteView bytes(copy, head - tail);
+    if (parse(bytes, thread_id, thread, out) != bytes.size()) ++stats_.damaged;
+    tail = head;
+  }
+  if (closed) drained_.push_back(index);
+}
+
+// How many bytes were understood.
+size_t Arena::parse(ByteView bytes, uint64_t thread_id, Thread& thread,
+                    std::vector<session::Event>& out) {
+  size_t at = 0;
+  while (at < bytes.size()) {
+    session::Event e;
+    uint64_t time = 0;
+    const size_t size = parse_record(bytes.substr(at), e, time);
+    if (size == 0) return at;
+    // A thread's own order is exact; its stamps may cross where a write was stamped before the call.
+    e.at_ns = std::max(to_ns(time), thread.last_ns);
+    thread.last_ns = e.at_ns;
+    e.thread = thread_id;
+    e.pid = thread.pid;
+    e.tid = thread.tid;
+    if (e.type == session::EventType::kProcess) {
+      same_namespace_[e.pid] = e.offset == namespace_;
+      e.offset = 0;
+    }
+    ++stats_.records;
+    stats_.bytes += e.data.size();
+    if (e.type != session::EventType::kNone) out.push_back(std::move(e));
+    at += (size + 7) & ~size_t{7};
+  }
+  return bytes.size();
+}
+
+void Arena::release() {
+  for (uint32_t index : drained_) {
+    ChunkHeader& c = chunk_headers(header_)[index];
+    tails_[index] = 0;
+    __atomic_store_n(&c.head, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c.closed, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c.ready, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c.owner, 0, __ATOMIC_RELEASE);
+    // Low chunks first: the memory in use stays small and warm.
+    uint32_t hint = load(header_->chunk_hint, __ATOMIC_RELAXED);
+    if (index < hint) __atomic_store_n(&header_->chunk_hint, index, __ATOMIC_RELAXED);
+  }
+  drained_.clear();
+}
+
+// Chunks of threads that ended or were killed. Only where the owner's pid means the same to us: freeing
+// the chunk of a living thread would let two writers into it.
+void Arena::reclaim_dead() {
+  last_reclaim_ns_ = now_ns();
+  const uint32_t high = std::min(load(header_->chunk_high, __ATOMIC_ACQUIRE), chunks_);
+  for (uint32_t i = 0; i < high; ++i) {
+    ChunkHeader& c = chunk_headers(header_)[i];
+    const uint64_t owner = load(c.owner, __ATOMIC_ACQUIRE);
+    if (owner == 0 || load(c.closed, __ATOMIC_ACQUIRE) != 0) continue;
+    const auto pid = static_cast<uint32_t>(owner >> 32);
+    const auto known = same_namespace_.find(pid);
+    if (known == same_namespace_.end() || !known->second) continue;
+    if (access(fmt::format("/proc/{}/task/{}", pid, static_cast<uint32_t>(owner)).c_str(), F_OK) == 0) {
+      continue;
+    }
+    // Dead: nobody writes any more. What is published was or will be drained, then it is freed.
+    __atomic_store_n(&c.closed, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&c.ready, 1, __ATOMIC_RELEASE);
+    ++stats_.reclaimed;
+  }
+}
+
+const ArenaStats& Arena::stats() {
+  for (uint32_t i = 0; i < hook::kLossCauses; ++i) {
+    stats_.lost_records[i] = load(header_->lost_records[i], __ATOMIC_RELAXED);
+    stats_.lost_bytes[i] = load(header_->lost_bytes[i], __ATOMIC_RELAXED);
+  }
+  stats_.ignored_streams = load(header_->ignored_streams, __ATOMIC_RELAXED);
+  stats_.processes = load(header_->processes, __ATOMIC_RELAXED);
+  return stats_;
+}
+
+}  // namespace reprise::capture

@@ -1,0 +1,134 @@
+#include "recording/block.h"
+
+#include <fcntl.h>
+#include <zstd.h>
+
+#include "base/hash.h"
+#include "base/proto.h"
+
+namespace reprise::recording {
+
+namespace {
+
+constexpr ByteView kMagic = "RPB1";
+constexpr size_t kSumAt = 24;
+constexpr uint8_t kZstd = 1;
+
+uint64_t checksum(Bytes header, ByteView payload) {
+  for (size_t i = 0; i < 8; ++i) header[kSumAt + i] = 0;
+  header.append(payload);
+  return xxh3_64(header);
+}
+
+}  // namespace
+
+Result<BlockWriter> BlockWriter::create(const std::string& path, BlockKind kind) {
+  BlockWriter w;
+  w.fd_.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!w.fd_) return fail_errno("create " + path);
+  w.path_ = path;
+  w.kind_ = kind;
+  return w;
+}
+
+Status BlockWriter::add(ByteView record) {
+  ProtoWriter(raw_).varint(record.size());
+  raw_.append(record);
+  ++records_;
+  return raw_.size() >= kBlockTarget ? flush() : Status();
+}
+
+Status BlockWriter::flush() {
+  if (records_ == 0) return {};
+  Bytes stored(ZSTD_compressBound(raw_.size()), '\0');
+  const size_t n = ZSTD_compress(stored.data(), stored.size(), raw_.data(), raw_.size(), 1);
+  const bool packed = !ZSTD_isError(n) && n < raw_.size();
+  stored.resize(packed ? n : 0);
+  const Bytes& payload = packed ? stored : raw_;
+  Bytes block(kMagic);
+  put_u8(block, static_cast<unsigned>(kind_)), put_u8(block, packed ? kZstd : 0), put_le16(block, 0);
+  put_le32(block, static_cast<uint32_t>(payload.size()));
+  put_le32(block, static_cast<uint32_t>(raw_.size()));
+  put_le32(block, records_), put_le32(block, 0);
+  put_le64(block, 0), put_le64(block, ++sequence_);
+  Bytes sum;
+  put_le64(sum, checksum(block, payload));
+  block.replace(kSumAt, 8, sum);
+  block.append(payload);
+  if (auto s = write_all(fd_.get(), block); !s) return fail(path_ + ": " + s.error().message);
+  bytes_written_ += block.size();
+  raw_bytes_ += raw_.size();
+  raw_.clear();
+  records_ = 0;
+  return {};
+}
+
+std::vector<ByteView> Block::records() const {
+  std::vector<ByteView> out;
+  ByteView in = raw;
+  while (!in.empty()) {
+    uint64_t n = 0;
+    size_t used = 0;
+    for (int shift = 0; used < in.size() && shift < 64; shift += 7) {
+      const uint8_t b = u8(in, used++);
+      n |= uint64_t(b & 0x7f) << shift;
+      if (b < 0x80) break;
+    }
+    in.remove_prefix(used);
+    if (n > in.size()) break;  // cannot be: the sum was right
+    out.push_back(in.substr(0, n));
+    in.remove_prefix(n);
+  }
+  return out;
+}
+
+Result<BlockReader> BlockReader::open(const std::string& path) {
+  REPRISE_ASSIGN(Bytes content, read_file(path));
+  return BlockReader(path, std::move(content));
+}
+
+// Null if there is a good block at `at`, else why not.
+const char* BlockReader::try_block(size_t at, Block& block, size_t& size) const {
+  const ByteView in = ByteView(content_).substr(at);
+  if (in.size() < kBlockHeader) return "an incomplete header";
+  if (in.substr(0, 4) != kMagic) return "no block where one should begin";
+  const uint32_t stored = le32(in, 8), raw = le32(in, 12);
+  if (raw > kBlockLimit || stored > raw) return "an impossible length";
+  if (in.size() - kBlockHeader < stored) return "an incomplete block";
+  const ByteView payload = in.substr(kBlockHeader, stored);
+  if (checksum(Bytes(in.substr(0, kBlockHeader)), payload) != le64(in, kSumAt)) return "a wrong checksum";
+  block.kind = static_cast<BlockKind>(u8(in, 4));
+  block.offset = at;
+  block.sequence = le64(in, 32);
+  if ((u8(in, 5) & kZstd) != 0) {
+    block.raw.resize(raw);
+    if (ZSTD_decompress(block.raw.data(), raw, payload.data(), payload.size()) != raw) {
+      return "a payload that does not decompress";
+    }
+  } else {
+    block.raw = Bytes(payload);
+  }
+  size = kBlockHeader + stored;
+  return nullptr;
+}
+
+bool BlockReader::next(Block& block) {
+  const char* first_reason = nullptr;
+  const size_t from = at_;
+  while (at_ < content_.size()) {
+    size_t size = 0;
+    const char* reason = try_block(at_, block, size);
+    if (reason == nullptr) {
+      if (at_ > from) damage_.push_back({path_, from, at_ - from, first_reason});
+      at_ += size;
+      return true;
+    }
+    if (first_reason == nullptr) first_reason = reason;
+    const size_t found = content_.find(kMagic, at_ + 1);
+    at_ = found == Bytes::npos ? content_.size() : found;
+  }
+  if (at_ > from) damage_.push_back({path_, from, at_ - from, first_reason});
+  return false;
+}
+
+}  // namespace reprise::recording
