@@ -106,7 +106,7 @@ class Parser {
       std::string name;
       if (at_ >= text_.size() || text_[at_] != '"' || !string(name)) return bad("a name expected");
       if (!eat(':')) return bad("':' expected");
-      out.members.emplace_back(std::move(name), Json());
+      out.members.push_back({std::move(name), Json()});
       if (!element(out.members.back().second, depth + 1)) return false;
     } while (eat(','));
     return eat('}') || bad("',' or '}' expected");

@@ -60,19 +60,26 @@ class JsonWriter {
   std::vector<bool> has_elements_;
 };
 
+struct JsonMember;
+
 struct Json {
   enum class Type : uint8_t { kNull, kBool, kNumber, kString, kArray, kObject };
   Type type = Type::kNull;
   bool boolean = false;
   std::string text;  // of a string (decoded), or of a number as it was written
   std::vector<Json> items;
-  std::vector<std::pair<std::string, Json>> members;
+  std::vector<JsonMember> members;
 
   const Json* get(std::string_view name) const;  // first member of that name, or null
   std::string string_or(std::string_view name, std::string_view otherwise = {}) const;
   int64_t integer_or(std::string_view name, int64_t otherwise = 0) const;
   bool bool_or(std::string_view name, bool otherwise = false) const;
   std::vector<std::string> strings(std::string_view name) const;
+};
+
+struct JsonMember {
+  std::string first;  // the name
+  Json second;
 };
 
 // Strict JSON (RFC 8259), at most 200 levels deep. The error tells the byte.

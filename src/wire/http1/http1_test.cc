@@ -14,7 +14,7 @@ constexpr Dir kReq = Dir::kRequest;
 constexpr Dir kRes = Dir::kResponse;
 
 const Script& conversation() {
-  // curl 7.88 and python3 http.server 3.11 as captured, with shorter dates; then harder things.
+  // A request of curl 7.88 as captured, an HTTP/1.0 answer written by hand; then harder things.
   static const Script script = {
       {kReq,
        "GET /user/17?full=1&tag=a%20b&tag=c+d HTTP/1.1\r\nHost: localhost:8000\r\n"
