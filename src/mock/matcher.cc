@@ -223,6 +223,23 @@ Decision Matcher::match(const LiveCall& call) {
   return out;
 }
 
+bool Matcher::may_continue(const Address& dependency, ByteView bytes) const {
+  bool longer = false;
+  for (Pool* pool : {session_, &shared_.start_up, &shared_.background, &shared_.ambiguous}) {
+    if (pool == nullptr) continue;
+    for (const auto& c : pool->candidates()) {
+      const Call& call = *c->call;
+      if (c->uses > 0 || call.peer != dependency || call.request.size() < bytes.size() ||
+          ByteView(call.request).substr(0, bytes.size()) != bytes) {
+        continue;
+      }
+      if (call.request.size() == bytes.size()) return false;
+      longer = true;
+    }
+  }
+  return longer;
+}
+
 std::vector<const Call*> Matcher::unused() const {
   std::vector<const Call*> out;
   if (session_ == nullptr) return out;

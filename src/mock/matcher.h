@@ -95,6 +95,9 @@ class Matcher {
   Decision match(const LiveCall& live);
   // Recorded values that a live call had differently, in the order found.
   const std::vector<std::pair<std::string, std::string>>& bindings() const { return bindings_; }
+  // Bytes of no known protocol: whether an unused recorded request to that dependency begins with them
+  // and goes on, and none is equal to them.
+  bool may_continue(const Address& dependency, ByteView bytes) const;
   // Calls of the session that nobody asked for.
   std::vector<const session::Call*> unused() const;
 

@@ -36,11 +36,23 @@ void Loop::remove(int fd) {
   if (watches_.erase(fd) != 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
+void Loop::after(int64_t delay_ns, std::function<void()> callback) {
+  timers_.emplace(now_ns() + delay_ns, std::move(callback));
+}
+
 bool Loop::run(const std::function<bool()>& done, int64_t deadline_ns) {
   epoll_event ready[64];
   while (!done()) {
-    const int64_t left = deadline_ns - now_ns();
+    const int64_t now = now_ns();
+    if (!timers_.empty() && timers_.begin()->first <= now) {
+      const std::function<void()> callback = std::move(timers_.begin()->second);
+      timers_.erase(timers_.begin());
+      callback();
+      continue;
+    }
+    int64_t left = deadline_ns - now;
     if (left <= 0) return false;
+    if (!timers_.empty()) left = std::min(left, timers_.begin()->first - now);
     const int wait_ms = static_cast<int>(std::min<int64_t>((left + 999999) / 1000000, 1000));
     const int n = ::epoll_wait(epoll_.get(), ready, 64, wait_ms);
     if (n < 0 && errno != EINTR) return false;

@@ -1,4 +1,4 @@
-// An event loop over epoll: one thread, callbacks, no timers but the deadline of run(). A lane of a
+// An event loop over epoll: one thread, callbacks for descriptors and for moments. A lane of a
 // replay runs its driver and its mock on one loop, so that neither needs a lock.
 #pragma once
 
@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -26,6 +27,9 @@ class Loop {
   void change(int fd, uint32_t events);
   void remove(int fd);
 
+  // Calls back once, not before delay_ns from now.
+  void after(int64_t delay_ns, std::function<void()> callback);
+
   // Dispatches until done() is true or the monotonic clock passes deadline_ns. True if done.
   bool run(const std::function<bool()>& done, int64_t deadline_ns);
 
@@ -39,6 +43,7 @@ class Loop {
   Fd epoll_;
   std::unordered_map<int, std::shared_ptr<Watch>> watches_;
   uint64_t serial_ = 0;
+  std::multimap<int64_t, std::function<void()>> timers_;
 };
 
 }  // namespace reprise::net

@@ -23,6 +23,16 @@ TEST(Loop, DeadlineEndsIt) {
   EXPECT_FALSE((*loop)->run([] { return false; }, Loop::now_ns() + 1000000));
 }
 
+TEST(Loop, TimersFireInOrder) {
+  auto loop = Loop::create();
+  ASSERT_TRUE(loop);
+  std::string order;
+  (*loop)->after(2000000, [&] { order += 'b'; });
+  (*loop)->after(1000000, [&] { order += 'a'; });
+  EXPECT_TRUE((*loop)->run([&] { return order.size() == 2; }, Loop::now_ns() + 5000000000));
+  EXPECT_EQ(order, "ab");
+}
+
 TEST(Loop, CallbackMayRemoveAnother) {
   auto loop = Loop::create();
   ASSERT_TRUE(loop);
