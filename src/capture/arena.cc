@@ -143,20 +143,20 @@ int64_t Arena::to_ns(uint64_t time) const {
 
 int64_t Arena::now_ns() { return clock_ns(CLOCK_REALTIME); }
 
-void Arena::drain(std::vector<session::Event>& out) {
+void Arena::drain(std::vector<session::Event>& out, bool last) {
   anchor();
   const uint32_t high = std::min(load(header_->chunk_high, __ATOMIC_ACQUIRE), chunks_);
   stats_.chunks_in_use = 0;
   for (uint32_t i = 0; i < high; ++i) {
     if (load(chunk_headers(header_)[i].owner, __ATOMIC_RELAXED) == 0) continue;
     ++stats_.chunks_in_use;
-    drain_chunk(i, out);
+    drain_chunk(i, last, out);
   }
   stats_.chunks_high = std::max(stats_.chunks_high, stats_.chunks_in_use);
   if (now_ns() - last_reclaim_ns_ > 500000000) reclaim_dead();
 }
 
-void Arena::drain_chunk(uint32_t index, std::vector<session::Event>& out) {
+void Arena::drain_chunk(uint32_t index, bool last, std::vector<session::Event>& out) {
   ChunkHeader& c = chunk_headers(header_)[index];
   if (load(c.ready, __ATOMIC_ACQUIRE) == 0) return;
   // `closed` before `head`: once closed is seen, head is final.
@@ -165,11 +165,14 @@ void Arena::drain_chunk(uint32_t index, std::vector<session::Event>& out) {
   const uint64_t owner = load(c.owner, __ATOMIC_RELAXED);
   const uint64_t thread_id = load(c.thread, __ATOMIC_RELAXED);
   uint32_t& tail = tails_[index];
+  // A thread may have left a chunk that we passed before it was full: its next one waits its turn.
+  const uint64_t sequence = load(c.sequence, __ATOMIC_RELAXED);
+  Thread& thread = threads_[thread_id];
+  if (sequence > thread.sequence && !last) return;
   if (head > kChunkSize || head < tail) {
     ++stats_.damaged;
     tail = kChunkSize;  // whatever it holds cannot be trusted
   } else if (head > tail) {
-    Thread& thread = threads_[thread_id];
     thread.pid = static_cast<uint32_t>(owner >> 32);
     thread.tid = static_cast<uint32_t>(owner);
     char copy[kChunkSize];
@@ -178,7 +181,9 @@ void Arena::drain_chunk(uint32_t index, std::vector<session::Event>& out) {
     if (parse(bytes, thread_id, thread, out) != bytes.size()) ++stats_.damaged;
     tail = head;
   }
-  if (closed) drained_.push_back(index);
+  if (!closed) return;
+  drained_.push_back(index);
+  thread.sequence = std::max(thread.sequence, sequence + 1);
 }
 
 // How many bytes were understood.

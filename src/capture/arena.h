@@ -42,7 +42,8 @@ class Arena {
 
   // Takes out everything published so far, as events in the order of each thread. The chunks stay
   // occupied until release(): call it once the events are safe.
-  void drain(std::vector<session::Event>& out);
+  // last: also what has lost its place in its thread's order (nothing will fill it).
+  void drain(std::vector<session::Event>& out, bool last = false);
   void release();
 
   // The arena's clock, as nanoseconds since the epoch.
@@ -54,9 +55,10 @@ class Arena {
     uint32_t pid = 0;
     uint32_t tid = 0;
     int64_t last_ns = 0;
+    uint64_t sequence = 1;  // of the chunk that comes next
   };
   Arena() = default;
-  void drain_chunk(uint32_t index, std::vector<session::Event>& out);
+  void drain_chunk(uint32_t index, bool last, std::vector<session::Event>& out);
   size_t parse(ByteView bytes, uint64_t thread_id, Thread& thread, std::vector<session::Event>& out);
   void reclaim_dead();
   int64_t to_ns(uint64_t time) const;

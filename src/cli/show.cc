@@ -13,7 +13,10 @@ namespace {
 using session::Call;
 using session::Session;
 
-std::string milliseconds(int64_t ns) { return fmt::format("{:.1f} ms", double(ns) / 1e6); }
+std::string milliseconds(int64_t ns) {
+  if (ns < 0) return "-";
+  return fmt::format("{:.1f} ms", double(ns) / 1e6);
+}
 
 std::string answer_label(const Call& c) {
   if (c.kind == session::CallKind::kFailedConnect) return fmt::format("failed: errno {}", c.error);

@@ -87,7 +87,7 @@ class Recorder {
   // is known. Returns how many events there were.
   size_t turn(bool last) {
     drained_.clear();
-    arena_.drain(drained_);
+    arena_.drain(drained_, last);
     for (const Event& e : drained_) {
       if (e.type == EventType::kProcess) pids_.insert(e.pid);
       note(writer_.add(e));
@@ -120,6 +120,8 @@ class Recorder {
   }
 
   Status finish() {
+    while (turn(false) > 0) {
+    }
     turn(true);
     assembler_.finish(arena_.now_ns());
     manifest_.ended_ns = arena_.now_ns();

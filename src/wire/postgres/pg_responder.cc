@@ -151,7 +151,8 @@ bool is_whole(ByteView answer) {
 
 class Rebuild {
  public:
-  explicit Rebuild(ByteView recorded) : parts_(take_apart(recorded)) {}
+  // simple: recorded as a simple query, which describes rows unasked and parameters never.
+  Rebuild(ByteView recorded, bool simple) : parts_(take_apart(recorded)), simple_(simple) {}
 
   Result<Bytes> run(ByteView unit, char state, bool& skipping) {
     const bool failed_at_once =
@@ -199,6 +200,16 @@ class Rebuild {
     }
   }
   Status describe(bool statement) {
+    if (simple_ && parts_.error.empty()) {
+      if (statement) put_message(out_, 't', ByteView("\0\0", 2));
+      if (parts_.rows_described.empty()) {
+        put_message(out_, 'n', {});
+      } else {
+        out_.append(parts_.rows_described.front());
+        parts_.rows_described.pop_front();
+      }
+      return {};
+    }
     const bool missing =
         parts_.rows_described.empty() || (statement && parts_.params_described.empty());
     if (missing && !parts_.error.empty()) return fail_here(), Status{};
@@ -227,10 +238,24 @@ class Rebuild {
   }
 
   Parts parts_;
+  const bool simple_;
   Bytes out_;
   bool failed_ = false;
   bool copy_in_ = false;
 };
+
+// The answer to an extended unit, as a simple query gets it; nullopt if rows lack their description.
+std::optional<Bytes> as_simple(ByteView recorded) {
+  Bytes out;
+  bool described = false;
+  for (Walk w(recorded); w.next();) {
+    if (ByteView("123nts").find(w.type()) != ByteView::npos) continue;
+    if (w.type() == 'T') described = true;
+    if (w.type() == 'D' && !described) return std::nullopt;
+    out.append(w.msg().whole);
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -303,15 +328,24 @@ std::optional<Result<Bytes>> PostgresResponder::template_answer(const Message& l
 
 Result<Bytes> PostgresResponder::adapt(const Message& live, ByteView recorded_request,
                                        ByteView recorded_answer) {
+  const bool was_extended = is_extended(recorded_request);
   if (!is_extended(live.bytes)) {
     if (!is_whole(recorded_answer)) return fail("the recorded answer is incomplete");
-    return remember(Bytes(recorded_answer));
+    if (!was_extended) return remember(Bytes(recorded_answer));
+    auto simple = as_simple(recorded_answer);
+    if (!simple || formats_of(recorded_request).find('1') != std::string::npos) {
+      return fail("the recorded answer to the prepared statement does not fit a plain query");
+    }
+    return remember(std::move(*simple));
   }
-  if (!recorded_request.empty() && formats_of(recorded_request) != formats_of(live.bytes)) {
+  const bool simple = !recorded_request.empty() && !was_extended;
+  const std::string formats = formats_of(live.bytes);
+  if (simple ? formats.find('1') != std::string::npos
+             : !recorded_request.empty() && formats_of(recorded_request) != formats) {
     return fail(
         "the live request asks for other result formats (text, binary) than the recorded one");
   }
-  REPRISE_ASSIGN(Bytes answer, Rebuild(recorded_answer).run(live.bytes, state_, skipping_));
+  REPRISE_ASSIGN(Bytes answer, Rebuild(recorded_answer, simple).run(live.bytes, state_, skipping_));
   return remember(std::move(answer));
 }
 
