@@ -23,6 +23,11 @@ namespace {
 constexpr size_t kReadAtOnce = 64 << 10;
 constexpr size_t kMostUnsent = 64u << 20;  // a subject that does not read its answers is cut off
 constexpr int64_t kSilenceNs = 2'000'000'000;
+
+bool undoes(const wire::Operation& op) {
+  const Leaf* sql = find_leaf(op.leaves, "sql");
+  return sql != nullptr && iequals(trim(sql->text).substr(0, 8), "ROLLBACK");
+}
 }  // namespace
 
 // One connection of the subject.
@@ -58,6 +63,9 @@ class Server::Connection {
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return errno == EAGAIN;
       if (n == 0) return ended();
+      // A client that writes head and body apart would wait 40 ms for a delayed acknowledgement.
+      const int one = 1;
+      ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
       if (!take(ByteView(buffer, static_cast<size_t>(n)))) return false;
       if (static_cast<size_t>(n) < sizeof buffer) return true;
     }
@@ -151,8 +159,18 @@ class Server::Connection {
         return reply(m, *made ? std::move(**made) : responder_->error(m, made->error().message));
       }
     }
-    if (d.answer == nullptr) return miss(m, std::move(d));
-    return serve(m, std::move(d));
+    if (d.answer != nullptr) return serve(m, std::move(d));
+    if (undoes(op)) {
+      // After a miss a program rolls back; nothing was done, so nothing is to undo.
+      wire::Message setup = m;
+      setup.operation.tier = Tier::kSetup;
+      if (auto made = responder_->template_answer(setup, {}); made && *made) {
+        d.verdict = Verdict::kTemplate;
+        report(m, std::move(d));
+        return reply(m, std::move(**made));
+      }
+    }
+    return miss(m, std::move(d));
   }
 
   bool shake_hands(const wire::Message& m) {

@@ -210,7 +210,7 @@ void Lane::wait_for_late_calls(const PlannedSession& planned) {
   int64_t patience = 20'000'000;
   for (const Call* c : unused) {
     const int64_t after = c->request_ns - planned.session->inbound.answer_end_ns;
-    if (after > -1'000'000) patience = std::max(patience, after + 500'000'000);
+    if (after > 0) patience = std::max(patience, after + 200'000'000);
   }
   patience = std::min<int64_t>(patience, 5'000'000'000);
   loop_->run([this] { return matcher_->unused().empty(); }, net::Loop::now_ns() + patience);
@@ -291,22 +291,20 @@ void Lane::judge(const PlannedSession& planned, const drive::Exchange& exchange,
     result.calls.push_back(std::move(unused));
     missed = true;
   }
+  if (exchange.state == State::kRunning) {
+    result.outcome = Outcome::kHung;
+    result.reason = fmt::format("no complete answer after {:.1f} s",
+                                double(options_.answer_timeout_ns + 2 * result.recorded_ns) / 1e9);
+    return;
+  }
   if (exchange.state != State::kAnswered) {
-    // Give a crash the moment that it takes to be seen.
-    for (int i = 0; i < 10 && stage_->alive(); ++i) {
-      if (exchange.state == State::kRunning) break;
-      loop_->run([] { return false; }, net::Loop::now_ns() + 5'000'000);
-    }
+    // A crash closes its connections a moment before the process is gone.
+    loop_->run([this] { return !stage_->alive(); }, net::Loop::now_ns() + 20'000'000);
     const bool dead = !stage_->alive();
-    result.outcome = exchange.state == State::kRunning ? Outcome::kHung : Outcome::kCrashed;
-    result.reason = exchange.state == State::kRunning
-                        ? fmt::format("no complete answer after {:.1f} s", double(options_.answer_timeout_ns +
-                                                                            2 * result.recorded_ns) / 1e9)
-                        : exchange.reason;
-    if (dead) {
-      result.outcome = Outcome::kCrashed;
-      result.reason += "; the program " + ending();
-    }
+    result.reason = exchange.reason + (dead ? "; the program " + ending() : "");
+    result.outcome = dead ? Outcome::kCrashed : Outcome::kChanged;
+    result.live_answer = "(no answer: " + exchange.reason + ")";
+    result.answer.push_back({compare::Kind::kStatus, "answer", result.recorded_answer, result.live_answer});
     return;
   }
   if (in.answered) {

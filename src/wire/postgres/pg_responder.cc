@@ -128,7 +128,7 @@ std::string tag_of_setting(const Operation& op) {
   const ByteView text = trim(sql->text);
   if (text.find(';') < text.size() - std::min<size_t>(text.size(), 1)) return {};
   for (const char* word :
-       {"SET", "RESET", "DEALLOCATE ALL", "DEALLOCATE", "DISCARD ALL", "LISTEN", "UNLISTEN"}) {
+       {"SET", "RESET", "DEALLOCATE ALL", "DEALLOCATE", "DISCARD ALL", "LISTEN", "UNLISTEN", "ROLLBACK"}) {
     const ByteView w(word);
     if (iequals(text.substr(0, w.size()), w)) return word;
   }
@@ -315,6 +315,7 @@ std::optional<Result<Bytes>> PostgresResponder::template_answer(const Message& l
   if (!recorded.empty()) return adapt(live, {}, recorded);
   // What needs no description can be answered without a recording, and so can settings.
   if (const std::string tag = tag_of_setting(op); !tag.empty()) {
+    if (tag == "ROLLBACK") state_ = 'I';
     Bytes made;
     if (is_extended(live.bytes)) put_message(made, 'n', {});
     put_message(made, 'C', tag + Bytes(1, '\0'));
