@@ -47,6 +47,7 @@ Result<int> run_record(const Arguments& arguments) {
       "with every call that it caused becomes one session. Ends when the last process ends, or on\n"
       "SIGINT or SIGTERM, which it passes on.",
       {"reprise record -o rec -- python3 app.py", "reprise record -o rec --arena 256M -- php-fpm8.2 -F",
+       "reprise record -o rec --redact rules.json --bypass :9125 -- ./server",
        "reprise record -o rec -- sh -c './migrate && exec ./server'"});
   table.text("--output", "-o", "DIR", "the recording to make; a new or empty folder", options.folder);
   table.size("--arena", "SIZE", "shared memory between program and recorder (64M)", options.arena_bytes);
@@ -54,6 +55,9 @@ Result<int> run_record(const Arguments& arguments) {
                lossless_ms, 0, 60000);
   table.size("--limit", "SIZE", "bytes kept of one message; longer ones keep a digest (16M)",
              options.message_limit);
+  table.text("--inbound", "", "LIST", "only requests to these listeners: :8080,10.0.0.0/8,/run/app.sock", options.inbound);
+  table.text("--bypass", "", "LIST", "leave out streams to and from these: metrics:9125,:6831", options.bypass);
+  table.text("--redact", "", "FILE", "JSON rules of what is secret: headers, json, form, regex", options.redact_rules);
   table.flag("--keep-journal", "", "keep the journal of raw events in the recording", options.keep_journal);
   table.flag("--quiet", "-q", "no progress and no summary", quiet);
   REPRISE_ASSIGN(const OptionTable::Parsed parsed, table.parse(arguments));

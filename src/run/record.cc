@@ -1,6 +1,7 @@
 #include "run/record.h"
 
 #include <signal.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -8,8 +9,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <set>
 
+#include "flow/endpoints.h"
+#include "flow/redact.h"
 #include "hook/abi/arena.h"
 #include "run/process_tree.h"
 
@@ -58,11 +62,44 @@ std::vector<std::string> subject_environment(const std::string& library, int are
   return out;
 }
 
+// What the user left out, and what is to be taken out.
+struct Rules {
+  flow::EndpointList inbound;
+  flow::EndpointList bypass;
+  std::optional<flow::Redactor> redactor;
+
+  bool ignores(const Event& open) const {
+    if (open.kind == session::OpenKind::kAccept) {
+      return (!inbound.empty() && !inbound.contains(open.local)) || bypass.contains(open.local) ||
+             bypass.contains(open.peer);
+    }
+    return bypass.contains(open.peer);
+  }
+};
+
+Result<Rules> make_rules(const RecordOptions& options) {
+  Rules rules;
+  const auto add = [](flow::EndpointList& list, const std::string& text, const char* option) -> Status {
+    auto s = list.add(text);
+    return s ? s : fail(std::string(option) + ": " + s.error().message, s.error().hint, ErrorKind::kUsage);
+  };
+  REPRISE_TRY(add(rules.inbound, options.inbound, "--inbound"));
+  REPRISE_TRY(add(rules.bypass, options.bypass, "--bypass"));
+  if (options.redact_rules.empty()) return rules;
+  std::string key(32, '\0');
+  if (::getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) return fail_errno("getrandom");
+  REPRISE_ASSIGN(flow::RedactRules read, flow::read_redact_rules(options.redact_rules));
+  REPRISE_ASSIGN(flow::Redactor redactor, flow::Redactor::create(std::move(read), std::move(key)));
+  rules.redactor.emplace(std::move(redactor));
+  return rules;
+}
+
 class Recorder {
  public:
-  Recorder(const RecordOptions& options, capture::Arena arena, recording::Writer writer,
+  Recorder(const RecordOptions& options, Rules rules, capture::Arena arena, recording::Writer writer,
            recording::Manifest manifest)
       : options_(options),
+        rules_(std::move(rules)),
         arena_(std::move(arena)),
         writer_(std::move(writer)),
         manifest_(std::move(manifest)),
@@ -87,15 +124,17 @@ class Recorder {
   // is known. Returns how many events there were.
   size_t turn(bool last) {
     drained_.clear();
+    // Asked before the drain: what is published while it runs may be as old as this.
+    const int64_t now = arena_.now_ns();
     arena_.drain(drained_, last);
     for (const Event& e : drained_) {
-      if (e.type == EventType::kProcess) pids_.insert(e.pid);
+      // In another PID namespace the number is somebody else's, or nobody's, here.
+      if (e.type == EventType::kProcess && arena_.same_namespace(e.pid)) pids_.insert(e.pid);
       note(writer_.add(e));
     }
     note(writer_.flush_events());
     arena_.release();
-    const int64_t now = arena_.now_ns();
-    if (now - last_liveness_ns_ > 200'000'000 || last) find_dead(now);
+    if (now - last_liveness_ns_ > 200'000'000 || last) find_dead(arena_.now_ns());
     const size_t count = drained_.size();
     payload_ += count;
     std::move(drained_.begin(), drained_.end(), std::back_inserter(waiting_));
@@ -147,12 +186,13 @@ class Recorder {
   session::AssemblerOptions assembler_options() const {
     session::AssemblerOptions o;
     o.message_limit = options_.message_limit;
-    o.ignore = options_.ignore;
+    o.ignore = [this](const Event& open) { return rules_.ignores(open); };
     return o;
   }
 
   void keep(session::Session&& s) {
     if (s.kind != session::SessionKind::kInbound) s.id = 0;
+    if (rules_.redactor) rules_.redactor->redact(s);
     note(writer_.add(s));
   }
 
@@ -221,6 +261,18 @@ class Recorder {
     const capture::ArenaStats& a = arena_.stats();
     const session::AssemblerStats s = assembler_.stats();
     auto& notes = manifest_.notes;
+    if (a.unattached > 0) {
+      notes.push_back(fmt::format("{} processes have too little address space (ulimit -v) for the arena and "
+                                  "were not recorded: choose a smaller --arena", a.unattached));
+    }
+    if (a.given_up) {
+      notes.push_back("the recorder stood still for 30 s with the arena full: the program stepped aside, "
+                      "and what came after is not recorded");
+    }
+    if (a.damaged > 0) {
+      notes.push_back(fmt::format("{} chunks of the arena were damaged by the program: their records are "
+                                  "missing here", a.damaged));
+    }
     if (s.streams_opaque > 0) {
       notes.push_back(fmt::format("{} TLS streams ({} bytes) were recorded as opaque: their calls cannot "
                                   "be shown or replayed", s.streams_opaque, s.opaque_bytes));
@@ -235,6 +287,7 @@ class Recorder {
   }
 
   const RecordOptions& options_;
+  const Rules rules_;
   capture::Arena arena_;
   recording::Writer writer_;
   recording::Manifest manifest_;
@@ -279,16 +332,22 @@ Result<RecordResult> record(const RecordOptions& options, const std::atomic<bool
     return fail("the hook library is missing: " + options.hook_library,
                 "it belongs beside the program, in ../lib", ErrorKind::kEnvironment);
   }
+  if (options.hook_library.find_first_of(" :") != std::string::npos) {
+    return fail("LD_PRELOAD cannot name " + options.hook_library + ": a space or colon in it",
+                "install the program in a folder without them", ErrorKind::kEnvironment);
+  }
+  REPRISE_ASSIGN(Rules rules, make_rules(options));
   REPRISE_ASSIGN(capture::Arena arena, capture::Arena::create(options.arena_bytes, options.lossless_wait_us));
   recording::Manifest manifest = make_manifest(options, arena.now_ns());
-  REPRISE_ASSIGN(recording::Writer writer, recording::Writer::create(options.folder, manifest, true));
+  manifest.redacted = rules.redactor.has_value();
+  REPRISE_ASSIGN(recording::Writer writer, recording::Writer::create(options.folder, manifest, !rules.redactor));
   Launch launch{options.command, subject_environment(options.hook_library, arena.fd()), arena.fd(), kArenaFd};
   auto tree = ProcessTree::start(launch);
   if (!tree) {
-    (void)writer.finish(manifest, {}, false);
+    writer.discard();
     return fail(tree.error());
   }
-  Recorder recorder(options, std::move(arena), std::move(writer), std::move(manifest));
+  Recorder recorder(options, std::move(rules), std::move(arena), std::move(writer), std::move(manifest));
   int64_t asked_ns = 0, shown_ns = 0, idle_ns = 1'000'000;
   bool killed = false;
   while (tree->poll()) {

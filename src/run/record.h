@@ -21,7 +21,9 @@ struct RecordOptions {
   uint32_t lossless_wait_us = 0;     // how long a thread of the subject may wait for space
   uint64_t message_limit = 16u << 20;
   bool keep_journal = false;
-  std::function<bool(const session::Event& open)> ignore;  // streams that are none of our business
+  std::string inbound;               // only these listeners, as flow::EndpointList; empty: all
+  std::string bypass;                // streams to and from these are not recorded
+  std::string redact_rules;          // path of the rules; with them no journal is written
 };
 
 struct RecordProgress {
