@@ -31,6 +31,7 @@ Result<ProcessTree> ProcessTree::start(const Launch& launch) {
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::signal(SIGPIPE, SIG_DFL);  // an ignored signal survives exec, and ours is
     if (launch.keep_fd >= 0) ::dup2(launch.keep_fd, launch.keep_as);
     ::execvpe(argv[0], argv.data(), env.data());
     const int error = errno;
