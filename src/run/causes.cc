@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "run/call_findings.h"
@@ -117,22 +118,49 @@ class Grouping {
         return ended(s, 0);
       case Outcome::kChanged:
       case Outcome::kMissedCalls:
-        for (const compare::Difference& d : s.answer) answer(d, s);
         break;
+    }
+    const std::optional<int64_t> error = after_which_all_follows(s.calls);
+    const bool changed = s.outcome == Outcome::kChanged || s.outcome == Outcome::kMissedCalls;
+    if (changed && !error) {
+      for (const compare::Difference& d : s.answer) answer(d, s);
     }
     // A subject that died has not made the calls behind its death: only what it did tells why.
     const bool whole = s.outcome != Outcome::kCrashed && s.outcome != Outcome::kHung;
     bool found = false;
-    for (const CallFinding& f : call_findings(s.calls)) {
+    size_t followed = 0;
+    const std::vector<CallFinding> findings = call_findings(s.calls);
+    if (error) {
+      followed = compare::differs(s.answer) ? 1 : 0;
+      for (const CallFinding& f : findings) followed += follows(f, *error);
+    }
+    for (const CallFinding& f : findings) {
       if (!whole && f.kind == CallFinding::Kind::kMissing) continue;
-      call(f, &s);
       found = true;
+      if (error && follows(f, *error)) continue;
+      call(f, &s, followed);
     }
     if (whole && !found && !compare::differs(s.answer)) {
       add("other\n" + s.reason, name(s.outcome), 2,
           std::string(name(s.outcome)) + (s.reason.empty() ? "" : ": " + shown(s.reason)),
           s.live_answer, &s);
     }
+  }
+
+  // After the first call that got an error for want of a recording: when the latest recorded call was
+  // made of those before it. nullopt: there was no such error.
+  static std::optional<int64_t> after_which_all_follows(const std::vector<CallResult>& calls) {
+    int64_t latest = 0;
+    for (const CallResult& c : calls) {
+      if (c.verdict == mock::Verdict::kMiss) return latest;
+      latest = std::max(latest, c.recorded_ns);
+    }
+    return std::nullopt;
+  }
+
+  static bool follows(const CallFinding& f, int64_t error) {
+    if (f.kind == CallFinding::Kind::kRepeated) return true;
+    return f.kind == CallFinding::Kind::kMissing && f.recorded->recorded_ns >= error;
   }
 
   void ended(const SessionResult& s, int severity) {
@@ -152,7 +180,7 @@ class Grouping {
     draft.field = field;
   }
 
-  void call(const CallFinding& f, const SessionResult* s) {
+  void call(const CallFinding& f, const SessionResult* s, size_t followed = 0) {
     const CallResult& c = f.live != nullptr ? *f.live : *f.recorded;
     const std::string& operation = c.operation.empty() ? c.label : c.operation;
     std::string title = std::string(name(f.kind)) + ": " + shown(operation, 160);
@@ -177,6 +205,7 @@ class Grouping {
         example = shown(f.recorded->label, 80) + " -> " + shown(c.label, 80);
       }
     }
+    if (followed > 0) example += fmt::format(" ({} more differ as a consequence)", followed);
     add(key, name(f.kind), s == nullptr ? 1 : severity(f), title, example, s);
   }
 

@@ -19,6 +19,10 @@ struct Cause {
   std::vector<std::string> operations;  // of the sessions, the most frequent first: "POST /order"
 };
 
+// A call that nothing recorded answers gets an error; what the program then does otherwise (another
+// answer, calls that it no longer makes) follows from it and is no cause of its own: the example counts
+// what followed. A call that was skipped before that error stays a cause.
+//
 // The most severe first, then those of most sessions. One cause may concern several operations; all
 // that differs in the answers of just the same sessions is one cause. n log n.
 std::vector<Cause> causes(const RunResult& result);

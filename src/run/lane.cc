@@ -271,7 +271,7 @@ void Lane::judge(const PlannedSession& planned, const drive::Exchange& exchange,
   int64_t newest = 0;
   for (size_t i = 0; i < result.calls.size(); ++i) {
     if (answered_by_[i] == nullptr) continue;
-    const int64_t at = answered_by_[i]->request_ns;
+    const int64_t at = result.calls[i].recorded_ns = answered_by_[i]->request_ns;
     result.calls[i].reordered = result.calls[i].write && at < newest;
     newest = std::max(newest, at);
   }
@@ -287,6 +287,7 @@ void Lane::judge(const PlannedSession& planned, const drive::Exchange& exchange,
     unused.dependency = to_string(c->peer);
     unused.label = c->operation.label;
     unused.operation = operation_of(c->operation);
+    unused.recorded_ns = c->request_ns;
     unused.write = c->operation.effect == wire::Effect::kWrite;
     result.calls.push_back(std::move(unused));
     missed = true;

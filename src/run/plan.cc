@@ -1,6 +1,7 @@
 #include "run/plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -145,6 +146,15 @@ Result<std::unique_ptr<Plan>> make_plan(const std::string& folder,
                                       d.offset, d.reason));
   }
   Builder(*plan, keep).build();
+  std::string unset;
+  for (const std::string& name : plan->manifest.environment) {
+    if (std::getenv(name.c_str()) == nullptr && name != "_" && name != "OLDPWD" && name != "SHLVL") {
+      unset += (unset.empty() ? "" : ", ") + name;
+    }
+  }
+  if (!unset.empty()) {
+    plan->notes.push_back("set when recorded, not set now (recordings keep names, not values): " + unset);
+  }
   if (!plan->ambiguous.empty()) {
     plan->notes.push_back(fmt::format("{} recorded calls belong to one of several sessions; they are "
                                       "shared, and answered as nearest", plan->ambiguous.size()));

@@ -145,9 +145,7 @@ TEST(Report, SummaryOfASmallRun) {
             "  high         2  new call: UPDATE stock SET n = ? (mysql)\n"
             "                  POST /order; session 2: UPDATE stock SET n = 2\n"
             "  high         1  changed call: INSERT INTO p VALUES (?) (mysql): sql.literal[]\n"
-            "                  POST /pay/{}; session 4: sql.literal[0]: 1 -> 2\n"
-            "  high         1  status 200 -> 500; also body.items[].price\n"
-            "                  POST /pay/{}; session 4: 200 -> 500\n"
+            "                  POST /pay/{}; session 4: sql.literal[0]: 1 -> 2 (1 more differ as a consequence)\n"
             "  medium       1  missing call: SELECT a FROM t (mysql)\n"
             "                  GET /cart/{}; session 5: SELECT a FROM t\n"
             "  -            1  refused: TLS\n"
@@ -209,7 +207,7 @@ TEST(Report, JsonParsesAndIsComplete) {
   EXPECT_EQ(pay.get("answer")->items[0].string_or("path"), "body.items[id=7].price");
   EXPECT_EQ(pay.get("calls")->items[0].string_or("nearest"), "INSERT INTO p VALUES (1)");
   EXPECT_EQ(json->get("sessions")->items[1].get("answer")->items[0].bool_or("forgiven"), true);
-  EXPECT_EQ(json->get("causes")->items.size(), 6u);
+  EXPECT_EQ(json->get("causes")->items.size(), 5u);
   EXPECT_EQ(json->get("leaks")->items[0].integer_or("count"), 3);
 }
 
@@ -350,6 +348,27 @@ TEST(PlainText, CutsAndEscapes) {
   EXPECT_EQ(grouped(100), "100");
   EXPECT_EQ(duration(950000), "950 us");
   EXPECT_EQ(xml("<a b=\"c\">&\x01"), "&lt;a b=&quot;c&quot;&gt;&amp;\\x01");
+}
+
+// What was skipped before an error is a finding of its own; what came after follows from it.
+TEST(Causes, OnlyWhatComesAfterAnErrorFollowsFromIt) {
+  RunResult r;
+  SessionResult s = session(1, Outcome::kChanged, "POST /a", "POST /a");
+  const auto at = [](CallResult c, int64_t ns) {
+    c.recorded_ns = ns;
+    return c;
+  };
+  s.calls = {at(call(mock::Verdict::kExact, "SELECT 2", "SELECT ?"), 200),
+             call(mock::Verdict::kMiss, "UPDATE t SET a = 1", "UPDATE t SET a = ?"),
+             at(call(mock::Verdict::kUnused, "DELETE 1", "DELETE ?"), 100),
+             at(call(mock::Verdict::kUnused, "COMMIT", "COMMIT"), 300)};
+  s.answer = {{compare::Kind::kStatus, "status", "200", "500"}};
+  r.sessions.push_back(s);
+  const std::vector<Cause> found = causes(r);
+  ASSERT_EQ(found.size(), 2u);
+  std::string titles = found[0].title + found[1].title;
+  EXPECT_NE(titles.find("new call: UPDATE t SET a = ?"), std::string::npos);
+  EXPECT_NE(titles.find("missing call: DELETE ?"), std::string::npos);
 }
 
 }  // namespace reprise::run

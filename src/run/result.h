@@ -30,6 +30,7 @@ struct CallResult {
   std::string nearest;     // of a miss: label of the closest recorded call, empty if there is none
   std::vector<mock::Difference> differences;  // from the recorded call, or from the nearest
   std::string reason;
+  int64_t recorded_ns = 0;  // when the recorded call was made, 0 if there is none
   bool write = false;
   bool reordered = false;  // made in another order than recorded
 };
