@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "session/model.h"
@@ -30,7 +31,8 @@ const char* name(Verdict v);
 // A recorded call, ready for matching. The call must outlive it.
 struct Candidate {
   const session::Call* call = nullptr;
-  std::string key;  // protocol, dependency and operation
+  std::string key;       // protocol, dependency and operation
+  std::string lookup;    // key and signature()
   value::Refined refined;
   uint32_t uses = 0;
   uint64_t order = 0;
@@ -62,11 +64,12 @@ class Pool {
  public:
   void add(const session::Call& call, const MatcherOptions& options);
   std::vector<std::unique_ptr<Candidate>>& candidates() { return candidates_; }
-  const std::vector<Candidate*>* of(const std::string& key) const;
+  // Those whose key and signature are equal to the live call's: no other can be accepted.
+  const std::vector<Candidate*>* of(const std::string& lookup) const;
 
  private:
   std::vector<std::unique_ptr<Candidate>> candidates_;
-  std::map<std::string, std::vector<Candidate*>> by_key_;
+  std::unordered_map<std::string, std::vector<Candidate*>> by_lookup_;
 };
 
 // Everything of a recording that does not belong to one session.
@@ -111,7 +114,7 @@ class Matcher {
     std::vector<std::pair<std::string, std::string>> binds;
   };
   Score compare(const Candidate& candidate, const value::Refined& live, const LiveCall& call) const;
-  bool from_pool(Pool& pool, const std::string& key, const value::Refined& live, const LiveCall& call,
+  bool from_pool(Pool& pool, const std::string& lookup, const value::Refined& live, const LiveCall& call,
                  bool reuse, Decision& out);
   bool bound(const std::string& recorded, const std::string& live) const;
   void find_nearest(Pool& pool, const value::Refined& live, const LiveCall& call, Decision& out) const;
@@ -121,6 +124,9 @@ class Matcher {
   Pool* session_ = nullptr;
   std::vector<std::pair<std::string, std::string>> bindings_;
 };
+
+// What must agree for an answer, hashed: the leaves that count, a volatile value by its shape only.
+uint64_t signature(const value::Refined& request, bool write, int64_t around_ns);
 
 std::string operation_key(wire::Protocol protocol, const Address& dependency, const wire::Operation& op,
                           const std::string& shape, const MatcherOptions& options);
