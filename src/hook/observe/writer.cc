@@ -2,7 +2,8 @@
 //
 // A thread's state is one thread-local struct with initial-exec TLS, so that reaching it is one
 // instruction and never allocates. A fork is found by a page that the kernel wipes in children
-// (MADV_WIPEONFORK): raw clone() is seen too, and vfork, which shares memory, leaves the mark alone.
+// (MADV_WIPEONFORK): raw clone() is seen too, and vfork, which shares memory, leaves the mark
+// alone.
 #include "hook/observe/writer.h"
 
 #include <fcntl.h>
@@ -26,10 +27,11 @@ struct ThreadState {
   ChunkHeader* chunk;
   uint8_t* data;
   uint32_t head;
-  uint32_t busy;       // a record is being written: a nested call must not touch the chunk
-  uint64_t thread;     // identity, 0 = none yet
-  uint64_t sequence;   // of its chunks
-  uint64_t retry_at;   // after a full arena: do not search again before
+  uint32_t busy;      // a record is being written: a nested call must not touch the chunk
+  uint64_t thread;    // identity, 0 = none yet
+  uint64_t token;     // pid << 32 | tid
+  uint64_t sequence;  // of its chunks
+  uint64_t retry_at;  // after a full arena: do not search again before
   uint64_t lost_records;
   uint64_t lost_bytes;
 };
@@ -98,18 +100,26 @@ bool next_chunk(ThreadState& t, uint64_t time) {
     t.chunk = nullptr;
   }
   if (t.retry_at != 0 && time < t.retry_at) return false;
-  if (t.thread == 0) t.thread = __atomic_add_fetch(&g_arena->next_thread, 1, __ATOMIC_RELAXED);
-  const uint64_t token =
-      uint64_t(g_mark->pid) << 32 | static_cast<uint32_t>(raw_syscall(SYS_gettid));
-  ChunkHeader* c = try_claim(token);
-  for (uint32_t waited = 0; c == nullptr && waited < g_arena->lossless_wait_us; waited += 50) {
+  if (t.thread == 0) {
+    t.thread = __atomic_add_fetch(&g_arena->next_thread, 1, __ATOMIC_RELAXED);
+    t.token = uint64_t(g_mark->pid) << 32 | static_cast<uint32_t>(raw_syscall(SYS_gettid));
+  }
+  ChunkHeader* c = try_claim(t.token);
+  for (uint32_t waited = 0;
+       c == nullptr && waited < g_arena->lossless_wait_us && arena() != nullptr; waited += 50) {
     timespec pause = {0, 50000};
     raw_syscall(SYS_nanosleep, reinterpret_cast<long>(&pause), 0);
-    c = try_claim(token);
+    c = try_claim(t.token);
   }
   if (c == nullptr) {
     // About a millisecond on any clock of 1 to 5 GHz.
     t.retry_at = time + 2000000;
+    // A collector that was killed cannot tell us to step aside.
+    const uint64_t heard = __atomic_load_n(&g_arena->heartbeat, __ATOMIC_RELAXED);
+    const uint64_t patience = g_arena->patience;
+    if (patience != 0 && time > heard && time - heard > patience) {
+      __atomic_store_n(&g_arena->gone, 1, __ATOMIC_RELAXED);
+    }
     return false;
   }
   t.retry_at = 0;
@@ -137,7 +147,8 @@ void commit(ThreadState& t, size_t size) {
   __atomic_store_n(&t.chunk->head, t.head, __ATOMIC_RELEASE);
 }
 
-void fill_header(uint8_t* at, size_t size, RecordType type, uint8_t flags, uint32_t fd, uint64_t time) {
+void fill_header(uint8_t* at, size_t size, RecordType type, uint8_t flags, uint32_t fd,
+                 uint64_t time) {
   RecordHeader h;
   h.size = static_cast<uint16_t>(size);
   h.type = type;
@@ -167,7 +178,8 @@ void lose(ThreadState& t, uint64_t bytes) {
 
 // The thread's state, ready to write, or null if this is a nested call (counted).
 ThreadState* enter(uint64_t bytes) {
-  if (__builtin_expect(__atomic_load_n(&g_mark->alive, __ATOMIC_RELAXED) == 0, 0)) child_after_fork();
+  if (__builtin_expect(__atomic_load_n(&g_mark->alive, __ATOMIC_RELAXED) == 0, 0))
+    child_after_fork();
   ThreadState& t = t_state;
   if (__builtin_expect(t.busy != 0, 0)) {
     count_loss(kLossNested, 1, bytes);
@@ -183,9 +195,15 @@ void leave(ThreadState& t) {
   t.busy = 0;
 }
 
-constexpr size_t kDataHead = sizeof(RecordHeader) + sizeof(DataBody);
+struct DataRecord {
+  RecordHeader header;
+  DataBody body;
+};
+static_assert(sizeof(DataRecord) == sizeof(RecordHeader) + sizeof(DataBody));
+constexpr size_t kDataHead = sizeof(DataRecord);
 
-// Splits `total` bytes over records; fill(dst, n) copies the next n bytes, and returns how many it had.
+// Splits `total` bytes over records; fill(dst, n) copies the next n bytes, and returns how many it
+// had.
 template <class Fill>
 void put_pieces(uint32_t fd, uint64_t time, uint8_t flags, uint64_t stream, uint64_t offset,
                 size_t total, Fill fill) {
@@ -227,14 +245,27 @@ uint64_t parse_number(const char* s) {
   return v;
 }
 
+// Too little address space for the arena: its first page is enough to say so.
+void count_unattached(int fd) {
+  void* p = mmap(nullptr, sizeof(ArenaHeader), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (p == MAP_FAILED) return;
+  auto* a = static_cast<ArenaHeader*>(p);
+  if (a->magic == kArenaMagic) __atomic_add_fetch(&a->unattached, 1, __ATOMIC_RELAXED);
+  munmap(p, sizeof(ArenaHeader));
+}
+
 // The memfd: the inherited descriptor if it still is the arena, else by path. Not closed by us.
 ArenaHeader* map_arena(int fd) {
   struct stat st;
   if (fd < 0 || fstat(fd, &st) != 0 || st.st_size < static_cast<off_t>(sizeof(ArenaHeader))) {
     return nullptr;
   }
-  void* p = mmap(nullptr, static_cast<size_t>(st.st_size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (p == MAP_FAILED) return nullptr;
+  void* p =
+      mmap(nullptr, static_cast<size_t>(st.st_size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (p == MAP_FAILED) {
+    count_unattached(fd);
+    return nullptr;
+  }
   auto* a = static_cast<ArenaHeader*>(p);
   const uint32_t chunks = a->chunk_count;
   if (a->magic != kArenaMagic || a->version != kArenaVersion || chunks == 0 ||
@@ -254,6 +285,20 @@ uint32_t process_id() { return g_mark != nullptr ? g_mark->pid : 0; }
 bool in_vfork_child() {
   return g_mark != nullptr && __atomic_load_n(&g_mark->alive, __ATOMIC_RELAXED) != 0 &&
          static_cast<uint32_t>(raw_syscall(SYS_getpid)) != g_mark->pid;
+}
+
+void note_fork(int pid) {
+  if (g_mark == nullptr || arena() == nullptr) return;
+  if (pid == 0) {
+    if (__atomic_load_n(&g_mark->alive, __ATOMIC_RELAXED) == 0) child_after_fork();
+    return;
+  }
+  ProcessBody body = {};
+  body.pid = static_cast<uint32_t>(pid);
+  body.parent = g_mark->pid;
+  body.forked = 1;
+  body.pid_namespace = g_pid_namespace;
+  put(kRecordProcess, 0, now(), &body, sizeof body);
 }
 
 uint64_t now() {
@@ -294,6 +339,24 @@ void put(RecordType type, uint32_t fd, uint64_t time, const void* body, size_t b
 
 void put_data(uint32_t fd, uint64_t time, uint8_t flags, uint64_t stream, uint64_t offset,
               const iovec* iov, size_t iov_count, size_t total) {
+  // Nearly every call: one buffer that fits in the chunk.
+  ThreadState& t = t_state;
+  const size_t size = sizeof(DataRecord) + total;
+  if (__builtin_expect(iov_count == 1 && t.chunk != nullptr && t.busy == 0 && t.lost_records == 0 &&
+                           total < kChunkSize && t.head + size <= kChunkSize &&
+                           __atomic_load_n(&g_mark->alive, __ATOMIC_RELAXED) != 0,
+                       1)) {
+    t.busy = 1;
+    __asm__ volatile("" ::: "memory");
+    const DataRecord record = {{static_cast<uint16_t>(size), kRecordData, flags, fd, time},
+                               {stream, offset}};
+    uint8_t* at = t.data + t.head;
+    __builtin_memcpy(at, &record, sizeof record);
+    __builtin_memcpy(at + sizeof record, iov->iov_base, total);
+    commit(t, size);
+    leave(t);
+    return;
+  }
   size_t piece = 0, used = 0;
   put_pieces(fd, time, flags, stream, offset, total, [&](uint8_t* dst, size_t want) -> size_t {
     size_t done = 0;
@@ -312,8 +375,8 @@ void put_data(uint32_t fd, uint64_t time, uint8_t flags, uint64_t stream, uint64
 void put_file(uint32_t fd, uint64_t time, uint64_t stream, uint64_t offset, int file, off_t at,
               size_t total) {
   put_pieces(fd, time, kFlagOut, stream, offset, total, [&](uint8_t* dst, size_t want) -> size_t {
-    const long n = raw_syscall(SYS_pread64, file, reinterpret_cast<long>(dst),
-                               static_cast<long>(want), at);
+    const long n =
+        raw_syscall(SYS_pread64, file, reinterpret_cast<long>(dst), static_cast<long>(want), at);
     if (n <= 0) return 0;
     at += n;
     return static_cast<size_t>(n);

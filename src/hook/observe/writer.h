@@ -11,8 +11,9 @@ extern ArenaHeader* g_arena;
 
 inline ArenaHeader* arena() {
   ArenaHeader* a = __atomic_load_n(&g_arena, __ATOMIC_ACQUIRE);
-  return __builtin_expect(a != nullptr, 1) && !__atomic_load_n(&a->gone, __ATOMIC_RELAXED) ? a
-                                                                                          : nullptr;
+  return __builtin_expect(a != nullptr, 1) && !__atomic_load_n(&a->gone, __ATOMIC_RELAXED)
+             ? a
+             : nullptr;
 }
 
 void attach();          // once a process image, from the constructor
@@ -23,6 +24,10 @@ bool in_vfork_child();
 
 uint64_t now();  // in units of the arena's clock
 
+// After a real fork: the child says who it is, the parent says it for the child, since the child
+// may not have run yet when the parent closes what they share.
+void note_fork(int pid);
+
 // body then payload, in one record; payload must fit in a chunk.
 void put(RecordType type, uint32_t fd, uint64_t time, const void* body, size_t body_size,
          const void* payload = nullptr, size_t payload_size = 0, uint8_t flags = 0);
@@ -31,7 +36,8 @@ void put(RecordType type, uint32_t fd, uint64_t time, const void* body, size_t b
 void put_data(uint32_t fd, uint64_t time, uint8_t flags, uint64_t stream, uint64_t offset,
               const iovec* iov, size_t iov_count, size_t total);
 
-// Bytes that the subject sent from a file (sendfile): read again with pread, straight into the arena.
+// Bytes that the subject sent from a file (sendfile): read again with pread, straight into the
+// arena.
 void put_file(uint32_t fd, uint64_t time, uint64_t stream, uint64_t offset, int file, off_t at,
               size_t total);
 
