@@ -301,7 +301,7 @@ TEST(Mysql, ProgressReportsAndKilledConnections) {
   Dialogue d = logged_in();
   d.push_back({Dir::kRequest, packet(0, "\3alter table t add x int")});
   d.push_back({Dir::kResponse, packet(1, ByteView("\xff\xff\xff\1\1\2\0\0\0", 9)) + ok_packet(2)});
-  d.push_back({Dir::kResponse, packet(0, ByteView("\xff\x87\x07#70100Connection was killed", 33))});
+  d.push_back({Dir::kResponse, packet(0, ByteView("\xff\x87\x07#70100Connection was killed", 30))});
   const auto messages = run(mysql_entry(), d);
   EXPECT_EQ(calls(mysql_entry(), messages).back(),
             "QUERY: alter table t add x int => OK, 0 affected");
