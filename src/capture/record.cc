@@ -73,12 +73,16 @@ bool resolve_event(ByteView in, Event& e) {
   return true;
 }
 
+// No stream is so long: an offset beyond it is not one that the hook wrote.
+constexpr uint64_t kOffsetLimit = uint64_t{1} << 62;
+
 bool body(ByteView in, uint8_t type, Event& e) {
   switch (type) {
     case hook::kRecordProcess: {
       hook::ProcessBody b;
       if (!take(in, b)) return false;
       e.type = EventType::kProcess;
+      e.pid = b.pid;
       e.parent = b.parent;
       e.value = b.forked;
       e.offset = b.pid_namespace;
@@ -99,7 +103,7 @@ bool body(ByteView in, uint8_t type, Event& e) {
     }
     case hook::kRecordData: {
       hook::DataBody b;
-      if (!take(in, b)) return false;
+      if (!take(in, b) || b.offset > kOffsetLimit) return false;
       e.type = EventType::kData;
       e.stream = b.stream;
       e.offset = b.offset;
@@ -132,14 +136,22 @@ bool body(ByteView in, uint8_t type, Event& e) {
       e.value = static_cast<int64_t>(b.bytes);
       return true;
     }
-    case hook::kRecordEof: return stream_event(in, EventType::kEof, e);
-    case hook::kRecordShutdown: return stream_event(in, EventType::kShutdown, e);
-    case hook::kRecordClose: return stream_event(in, EventType::kClose, e);
-    case hook::kRecordError: return stream_event(in, EventType::kError, e);
-    case hook::kRecordConnected: return stream_event(in, EventType::kConnected, e);
-    case hook::kRecordUnseen: return stream_event(in, EventType::kUnseen, e);
-    case hook::kRecordResolve: return resolve_event(in, e);
-    default: return true;  // newer than we are
+    case hook::kRecordEof:
+      return stream_event(in, EventType::kEof, e);
+    case hook::kRecordShutdown:
+      return stream_event(in, EventType::kShutdown, e);
+    case hook::kRecordClose:
+      return stream_event(in, EventType::kClose, e);
+    case hook::kRecordError:
+      return stream_event(in, EventType::kError, e);
+    case hook::kRecordConnected:
+      return stream_event(in, EventType::kConnected, e);
+    case hook::kRecordUnseen:
+      return stream_event(in, EventType::kUnseen, e);
+    case hook::kRecordResolve:
+      return resolve_event(in, e);
+    default:
+      return true;  // newer than we are
   }
 }
 

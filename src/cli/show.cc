@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 
@@ -21,26 +22,31 @@ std::string milliseconds(int64_t ns) {
 std::string answer_label(const Call& c) {
   if (c.kind == session::CallKind::kFailedConnect) return fmt::format("failed: errno {}", c.error);
   if (c.kind == session::CallKind::kOneWay) return "(no answer expected)";
+  if (c.kind == session::CallKind::kOpaque) return "(cannot be read)";
   if (!c.answered) return c.incomplete ? "(incomplete)" : "(no answer)";
   return wire::entry(c.protocol).describe_answer(c.request, c.operation, c.answer).label;
 }
 
 std::string one_line(const Session& s) {
   const char* kind = s.kind == session::SessionKind::kStartUp ? "start-up" : "background";
-  if (s.kind != session::SessionKind::kInbound) return fmt::format("      - {:<9} {} calls", kind, s.calls.size());
+  if (s.kind != session::SessionKind::kInbound)
+    return fmt::format("      - {:<9} {} calls", kind, s.calls.size());
   const Call& in = s.inbound;
   return fmt::format("{:>7}  {:>9}  {:<40.40}  {:<24.24} {:>3} calls{}", s.id,
-                     milliseconds(in.answer_end_ns - in.request_ns), in.operation.label, answer_label(in),
-                     s.calls.size(), s.incomplete ? "  incomplete" : "");
+                     milliseconds(in.answer_end_ns - in.request_ns), in.operation.label,
+                     answer_label(in), s.calls.size(), s.incomplete ? "  incomplete" : "");
 }
 
 // A bar on a scale of `width` columns for [from, to] of [begin, end].
 std::string bar(int64_t begin, int64_t end, int64_t from, int64_t to, int width) {
-  const double scale = end > begin ? double(width) / double(end - begin) : 0;
-  int first = static_cast<int>(double(from - begin) * scale);
-  int last = static_cast<int>(double(to - begin) * scale);
-  first = std::max(0, std::min(first, width - 1));
-  last = std::max(first, std::min(last, width - 1));
+  const double scale = end > begin ? double(width) / (double(end) - double(begin)) : 0;
+  // The times come from a file: nothing is assumed of them.
+  const auto column = [&](int64_t at) {
+    return static_cast<int>(
+        std::clamp((double(at) - double(begin)) * scale, 0.0, double(width - 1)));
+  };
+  const int first = column(from);
+  const int last = std::max(first, column(to));
   std::string out(static_cast<size_t>(first), ' ');
   for (int i = first; i <= last; ++i) out += "━";
   out.append(static_cast<size_t>(width - 1 - last), ' ');
@@ -50,7 +56,8 @@ std::string bar(int64_t begin, int64_t end, int64_t from, int64_t to, int width)
 void print_call(const Call& c, int64_t begin, int64_t end) {
   const int64_t to = c.answer_end_ns != 0 ? c.answer_end_ns : c.request_end_ns;
   std::printf("  │%s│ %9s  %-8s %s\n", bar(begin, end, c.request_ns, to, 30).c_str(),
-              milliseconds(to - c.request_ns).c_str(), wire::name(c.protocol), c.operation.label.c_str());
+              milliseconds(to - c.request_ns).c_str(), wire::name(c.protocol),
+              c.operation.label.c_str());
   std::printf("  │%30s│ %9s  %s → %s  [%s: %s]\n", "", "", reprise::to_string(c.peer).c_str(),
               answer_label(c).c_str(), session::name(c.confidence), session::name(c.evidence));
 }
@@ -73,7 +80,8 @@ void print_session(const Session& s, bool raw, bool hex) {
     std::printf("session %llu  %s  from %s at %s%s\n", static_cast<unsigned long long>(s.id),
                 wire::name(in.protocol), reprise::to_string(in.peer).c_str(),
                 reprise::to_string(in.local).c_str(), s.incomplete ? "  (incomplete)" : "");
-    std::printf("  │%s│ %9s  %s → %s\n", bar(begin, end, in.request_ns, in.answer_end_ns, 30).c_str(),
+    std::printf("  │%s│ %9s  %s → %s\n",
+                bar(begin, end, in.request_ns, in.answer_end_ns, 30).c_str(),
                 milliseconds(in.answer_end_ns - in.request_ns).c_str(), in.operation.label.c_str(),
                 answer_label(in).c_str());
   } else {
@@ -99,9 +107,13 @@ void write_leaves(JsonWriter& w, const Leaves& leaves) {
 
 void write_call(JsonWriter& w, const Call& c) {
   w.begin_object().field("protocol", std::string_view(wire::name(c.protocol)));
-  w.field("peer", reprise::to_string(c.peer)).field("verb", c.operation.verb).field("label", c.operation.label);
+  w.field("peer", reprise::to_string(c.peer))
+      .field("verb", c.operation.verb)
+      .field("label", c.operation.label);
   w.field("tier", static_cast<int>(c.operation.tier)).field("stream", c.stream);
-  w.field("request_ns", c.request_ns).field("answer_ns", c.answer_ns).field("answer_end_ns", c.answer_end_ns);
+  w.field("request_ns", c.request_ns)
+      .field("answer_ns", c.answer_ns)
+      .field("answer_end_ns", c.answer_end_ns);
   w.field("answered", c.answered).field("incomplete", c.incomplete).field("error", c.error);
   w.field("confidence", std::string_view(session::name(c.confidence)));
   w.field("evidence", std::string_view(session::name(c.evidence)));
@@ -109,7 +121,10 @@ void write_call(JsonWriter& w, const Call& c) {
   for (uint64_t id : c.candidates) w.number(id);
   w.end_array();
   w.field("linked_session", c.linked_session);
-  w.key("request").begin_object().field("bytes", c.request_size).field("text", printable(c.request, 100000));
+  w.key("request")
+      .begin_object()
+      .field("bytes", c.request_size)
+      .field("text", printable(c.request, 100000));
   w.key("leaves");
   write_leaves(w, c.operation.leaves);
   w.end_object();
@@ -123,7 +138,10 @@ void write_call(JsonWriter& w, const Call& c) {
 std::string session_json(const Session& s) {
   std::string out;
   JsonWriter w(out);
-  w.begin_object().field("id", s.id).field("kind", static_cast<int>(s.kind)).field("parent", s.parent);
+  w.begin_object()
+      .field("id", s.id)
+      .field("kind", static_cast<int>(s.kind))
+      .field("parent", s.parent);
   w.field("incomplete", s.incomplete);
   if (s.kind == session::SessionKind::kInbound) {
     w.key("inbound");
@@ -140,8 +158,9 @@ void print_ledger(const recording::Ledger& ledger) {
   for (const auto& s : ledger.stages) {
     uint64_t lost = 0;
     for (const auto& [cause, n] : s.lost) lost += n;
-    std::printf("%-10s %14llu %14llu %12llu  %s\n", s.name.c_str(), static_cast<unsigned long long>(s.in),
-                static_cast<unsigned long long>(s.out), static_cast<unsigned long long>(lost), s.unit.c_str());
+    std::printf("%-10s %14llu %14llu %12llu  %s\n", s.name.c_str(),
+                static_cast<unsigned long long>(s.in), static_cast<unsigned long long>(s.out),
+                static_cast<unsigned long long>(lost), s.unit.c_str());
     for (const auto& [cause, n] : s.lost) {
       std::printf("%-10s %42s %s\n", "", fmt::format("{}", n).c_str(), cause.c_str());
     }
@@ -182,7 +201,8 @@ Result<int> run_show(const Arguments& arguments) {
   uint64_t wanted = 0;
   if (parsed.positional.size() == 2) {
     auto id = parse_integer(parsed.positional[1]);
-    if (!id || *id < 1) return fail("'" + parsed.positional[1] + "' is no session id", {}, ErrorKind::kUsage);
+    if (!id || *id < 1)
+      return fail("'" + parsed.positional[1] + "' is no session id", {}, ErrorKind::kUsage);
     wanted = static_cast<uint64_t>(*id);
   }
   bool found = false;
@@ -202,23 +222,26 @@ Result<int> run_show(const Arguments& arguments) {
     return wanted == 0;
   }));
   for (const recording::Damage& d : reader.damage()) {
-    std::fprintf(stderr, "reprise: %s: %llu bytes from byte %llu could not be read: %s\n", d.file.c_str(),
-                 static_cast<unsigned long long>(d.bytes), static_cast<unsigned long long>(d.offset),
-                 d.reason.c_str());
+    std::fprintf(stderr, "reprise: %s: %llu bytes from byte %llu could not be read: %s\n",
+                 d.file.c_str(), static_cast<unsigned long long>(d.bytes),
+                 static_cast<unsigned long long>(d.offset), d.reason.c_str());
   }
-  if (wanted != 0 && !found) return fail(fmt::format("no session {} in {}", wanted, parsed.positional[0]));
+  if (wanted != 0 && !found)
+    return fail(fmt::format("no session {} in {}", wanted, parsed.positional[0]));
   return reader.damage().empty() ? 0 : 1;
 }
 
 Result<int> run_verify(const Arguments& arguments) {
-  OptionTable table("reprise verify REC", "Reads every block of the recording, and checks the ledger.",
+  OptionTable table("reprise verify REC",
+                    "Reads every block of the recording, and checks the ledger.",
                     {"reprise verify rec"});
   REPRISE_ASSIGN(const OptionTable::Parsed parsed, table.parse(arguments));
   if (parsed.help) {
     std::fputs(table.help().c_str(), stdout);
     return 0;
   }
-  if (parsed.positional.size() != 1) return fail("which recording?", "reprise verify REC", ErrorKind::kUsage);
+  if (parsed.positional.size() != 1)
+    return fail("which recording?", "reprise verify REC", ErrorKind::kUsage);
   REPRISE_ASSIGN(recording::Reader reader, recording::Reader::open(parsed.positional[0]));
   uint64_t sessions = 0, calls = 0;
   REPRISE_TRY(reader.for_each([&](Session&& s) {
@@ -232,11 +255,12 @@ Result<int> run_verify(const Arguments& arguments) {
                 d.reason.c_str());
   }
   const bool finished = reader.manifest().ended_ns != 0;
-  std::printf("%llu sessions and %llu calls are readable; %s; %s; %s\n",
-              static_cast<unsigned long long>(sessions), static_cast<unsigned long long>(calls),
-              reader.damage().empty() ? "no damage" : "DAMAGED",
-              finished ? "finished" : "not finished (still recording, or cut short)",
-              reader.ledger().balanced() ? "the ledger's sums agree" : "THE LEDGER'S SUMS DO NOT AGREE");
+  std::printf(
+      "%llu sessions and %llu calls are readable; %s; %s; %s\n",
+      static_cast<unsigned long long>(sessions), static_cast<unsigned long long>(calls),
+      reader.damage().empty() ? "no damage" : "DAMAGED",
+      finished ? "finished" : "not finished (still recording, or cut short)",
+      reader.ledger().balanced() ? "the ledger's sums agree" : "THE LEDGER'S SUMS DO NOT AGREE");
   return reader.damage().empty() && reader.ledger().balanced() ? 0 : 1;
 }
 
@@ -248,7 +272,8 @@ Result<int> run_ls(const Arguments& arguments) {
     std::fputs(table.help().c_str(), stdout);
     return 0;
   }
-  if (parsed.positional.empty()) return fail("which recordings?", "reprise ls REC...", ErrorKind::kUsage);
+  if (parsed.positional.empty())
+    return fail("which recordings?", "reprise ls REC...", ErrorKind::kUsage);
   int code = 0;
   for (const std::string& folder : parsed.positional) {
     auto reader = recording::Reader::open(folder);

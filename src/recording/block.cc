@@ -1,6 +1,7 @@
 #include "recording/block.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 #include <zstd.h>
 
 #include "base/hash.h"
@@ -32,6 +33,7 @@ Result<BlockWriter> BlockWriter::create(const std::string& path, BlockKind kind)
 }
 
 Status BlockWriter::add(ByteView record) {
+  if (record.size() > kBlockLimit / 2) return fail(path_ + ": a record of more than 512 MB");
   ProtoWriter(raw_).varint(record.size());
   raw_.append(record);
   ++records_;
@@ -46,7 +48,8 @@ Status BlockWriter::flush() {
   stored.resize(packed ? n : 0);
   const Bytes& payload = packed ? stored : raw_;
   Bytes block(kMagic);
-  put_u8(block, static_cast<unsigned>(kind_)), put_u8(block, packed ? kZstd : 0), put_le16(block, 0);
+  put_u8(block, static_cast<unsigned>(kind_)), put_u8(block, packed ? kZstd : 0),
+      put_le16(block, 0);
   put_le32(block, static_cast<uint32_t>(payload.size()));
   put_le32(block, static_cast<uint32_t>(raw_.size()));
   put_le32(block, records_), put_le32(block, 0);
@@ -55,11 +58,16 @@ Status BlockWriter::flush() {
   put_le64(sum, checksum(block, payload));
   block.replace(kSumAt, 8, sum);
   block.append(payload);
-  if (auto s = write_all(fd_.get(), block); !s) return fail(path_ + ": " + s.error().message);
-  bytes_written_ += block.size();
   raw_bytes_ += raw_.size();
   raw_.clear();
   records_ = 0;
+  if (auto s = write_all(fd_.get(), block); !s) {
+    // A full disk must not fill memory as well. Half a block would cost the reader a search.
+    (void)!::ftruncate(fd_.get(), static_cast<off_t>(bytes_written_));
+    (void)::lseek(fd_.get(), static_cast<off_t>(bytes_written_), SEEK_SET);
+    return fail(path_ + ": " + s.error().message);
+  }
+  bytes_written_ += block.size();
   return {};
 }
 
@@ -88,15 +96,21 @@ Result<BlockReader> BlockReader::open(const std::string& path) {
 }
 
 // Null if there is a good block at `at`, else why not.
-const char* BlockReader::try_block(size_t at, Block& block, size_t& size) const {
+const char* BlockReader::try_block(size_t at, Block& block, size_t& size) {
   const ByteView in = ByteView(content_).substr(at);
   if (in.size() < kBlockHeader) return "an incomplete header";
   if (in.substr(0, 4) != kMagic) return "no block where one should begin";
   const uint32_t stored = le32(in, 8), raw = le32(in, 12);
-  if (raw > kBlockLimit || stored > raw) return "an impossible length";
+  // zstd packs a run of zeros about 1 to 30000; more is no block of ours, but a trap for memory.
+  if (raw > kBlockLimit || stored > raw || raw / 65536 > stored) return "an impossible length";
   if (in.size() - kBlockHeader < stored) return "an incomplete block";
   const ByteView payload = in.substr(kBlockHeader, stored);
-  if (checksum(Bytes(in.substr(0, kBlockHeader)), payload) != le64(in, kSumAt)) return "a wrong checksum";
+  // Each false start costs a checksum over what it claims: bounded, or a file of nothing but false
+  // starts would take the square of its length.
+  summed_ += stored;
+  if (summed_ > 8 * content_.size() + (64u << 20)) return "too much damage to go on";
+  if (checksum(Bytes(in.substr(0, kBlockHeader)), payload) != le64(in, kSumAt))
+    return "a wrong checksum";
   block.kind = static_cast<BlockKind>(u8(in, 4));
   block.offset = at;
   block.sequence = le64(in, 32);

@@ -1,13 +1,14 @@
-// Blocks: how records lie in a file. Grammar, worked bytes and resync rule: docs/formats/recording.md.
+// Blocks: how records lie in a file. Grammar, worked bytes and resync rule:
+// docs/formats/recording.md.
 //
 //   file   := block*
 //   block  := header payload
-//   header := "RPB1" kind:u8 flags:u8 zero:u16 stored:u32 raw:u32 records:u32 zero:u32 sum:u64 sequence:u64
-//   payload (raw) := ( length:varint bytes )*
+//   header := "RPB1" kind:u8 flags:u8 zero:u16 stored:u32 raw:u32 records:u32 zero:u32 sum:u64
+//   sequence:u64 payload (raw) := ( length:varint bytes )*
 //
 // Integers are little-endian. `sum` is XXH3-64 of the header with sum = 0, followed by the stored
-// payload. A reader that meets damage searches for the next "RPB1" whose sum is right, and tells how
-// many bytes it passed over.
+// payload. A reader that meets damage searches for the next "RPB1" whose sum is right, and tells
+// how many bytes it passed over.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ namespace reprise::recording {
 enum class BlockKind : uint8_t { kEvents = 1, kSessions = 2, kIndex = 3 };
 
 constexpr size_t kBlockHeader = 40;
-constexpr size_t kBlockTarget = 256 << 10;     // raw bytes after which a block closes
-constexpr uint32_t kBlockLimit = 1u << 30;     // of a raw payload; a longer claim is damage
+constexpr size_t kBlockTarget = 256 << 10;  // raw bytes after which a block closes
+constexpr uint32_t kBlockLimit = 1u << 30;  // of a raw payload; a longer claim is damage
 
 // Appends blocks to a file. One owner thread.
 class BlockWriter {
@@ -72,18 +73,20 @@ struct Block {
 class BlockReader {
  public:
   static Result<BlockReader> open(const std::string& path);
-  BlockReader(std::string path, Bytes content) : path_(std::move(path)), content_(std::move(content)) {}
+  BlockReader(std::string path, Bytes content)
+      : path_(std::move(path)), content_(std::move(content)) {}
 
   // The next good block, or false at the end.
   bool next(Block& block);
   const std::vector<Damage>& damage() const { return damage_; }
 
  private:
-  const char* try_block(size_t at, Block& block, size_t& size) const;
+  const char* try_block(size_t at, Block& block, size_t& size);
 
   std::string path_;
   Bytes content_;
   size_t at_ = 0;
+  uint64_t summed_ = 0;  // bytes that checksums were taken over
   std::vector<Damage> damage_;
 };
 

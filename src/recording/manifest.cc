@@ -27,7 +27,8 @@ std::string Manifest::to_json() const {
   w.key("listeners").begin_array();
   for (const session::Listener& l : listeners) {
     w.begin_object().field("address", reprise::to_string(l.address));
-    w.field("transport", std::string_view(kTransports[static_cast<size_t>(l.transport)])).end_object();
+    w.field("transport", std::string_view(kTransports[static_cast<size_t>(l.transport)]))
+        .end_object();
   }
   w.end_array();
   w.key("names").begin_array();
@@ -67,8 +68,9 @@ Result<Manifest> Manifest::from_json(const std::string& text) {
   m.notes = j.strings("notes");
   if (const Json* list = j.get("listeners")) {
     for (const Json& item : list->items) {
-      REPRISE_ASSIGN(Address a, parse_address(item.string_or("address")));
-      session::Listener l{std::move(a), session::Transport::kTcp};
+      auto address = parse_address(item.string_or("address"));
+      if (!address) continue;  // one odd listener does not make the recording unreadable
+      session::Listener l{std::move(*address), session::Transport::kTcp};
       const std::string transport = item.string_or("transport");
       for (size_t i = 0; i < std::size(kTransports); ++i) {
         if (transport == kTransports[i]) l.transport = static_cast<session::Transport>(i);
@@ -78,10 +80,10 @@ Result<Manifest> Manifest::from_json(const std::string& text) {
   }
   if (const Json* list = j.get("names")) {
     for (const Json& item : list->items) {
-      session::Resolution n{item.string_or("name"), static_cast<int32_t>(item.integer_or("result")), {}};
+      session::Resolution n{
+          item.string_or("name"), static_cast<int32_t>(item.integer_or("result")), {}};
       for (const std::string& ip : item.strings("addresses")) {
-        REPRISE_ASSIGN(Address a, ip_address(ip, 0));
-        n.addresses.push_back(std::move(a));
+        if (auto a = ip_address(ip, 0)) n.addresses.push_back(std::move(*a));
       }
       m.names.push_back(std::move(n));
     }
@@ -111,7 +113,11 @@ std::string Ledger::to_json() const {
   JsonWriter w(out, true);
   w.begin_object().key("stages").begin_array();
   for (const LedgerStage& s : stages) {
-    w.begin_object().field("name", s.name).field("unit", s.unit).field("in", s.in).field("out", s.out);
+    w.begin_object()
+        .field("name", s.name)
+        .field("unit", s.unit)
+        .field("in", s.in)
+        .field("out", s.out);
     w.key("lost").begin_object();
     for (const auto& [cause, n] : s.lost) w.field(cause, n);
     w.end_object().end_object();
@@ -126,7 +132,8 @@ Result<Ledger> Ledger::from_json(const std::string& text) {
   Ledger ledger;
   if (const Json* stages = j.get("stages")) {
     for (const Json& item : stages->items) {
-      LedgerStage s{item.string_or("name"), item.string_or("unit"),
+      LedgerStage s{item.string_or("name"),
+                    item.string_or("unit"),
                     static_cast<uint64_t>(item.integer_or("in")),
                     static_cast<uint64_t>(item.integer_or("out")),
                     {}};

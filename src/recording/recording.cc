@@ -28,13 +28,16 @@ bool is_empty_folder(const std::string& path) {
 
 Result<Writer> Writer::create(const std::string& folder, const Manifest& manifest, bool journal) {
   if (exists(folder) && !is_empty_folder(folder)) {
-    return fail(folder + " exists and is not an empty folder", "choose another -o", ErrorKind::kUsage);
+    return fail(folder + " exists and is not an empty folder", "choose another -o",
+                ErrorKind::kUsage);
   }
-  if (!exists(folder) && ::mkdir(folder.c_str(), 0700) != 0) {
+  const bool make = !exists(folder);
+  if (make && ::mkdir(folder.c_str(), 0700) != 0) {
     return fail_errno("create " + folder, {}, ErrorKind::kUsage);
   }
   Writer w;
   w.folder_ = folder;
+  w.made_folder_ = make;
   REPRISE_ASSIGN(w.sessions_, BlockWriter::create(folder + "/sessions.rps", BlockKind::kSessions));
   if (journal) {
     REPRISE_ASSIGN(BlockWriter j, BlockWriter::create(folder + "/journal.rpj", BlockKind::kEvents));
@@ -78,6 +81,14 @@ Status Writer::finish(const Manifest& manifest, const Ledger& ledger, bool keep_
     ::unlink((folder_ + "/journal.rpj").c_str());
   }
   return {};
+}
+
+void Writer::discard() {
+  journal_.reset();
+  for (const char* name : {"/journal.rpj", "/sessions.rps", "/manifest.json", "/ledger.json"}) {
+    ::unlink((folder_ + name).c_str());
+  }
+  if (made_folder_) ::rmdir(folder_.c_str());
 }
 
 uint64_t Writer::bytes_written() const {

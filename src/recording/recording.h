@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -73,11 +74,15 @@ class Writer {
   // Flushes all; without keep_journal the journal goes.
   Status finish(const Manifest& manifest, const Ledger& ledger, bool keep_journal);
 
+  // Takes everything back: nothing was recorded. The folder goes too, if create() made it.
+  void discard();
+
   const std::string& folder() const { return folder_; }
   uint64_t bytes_written() const;
 
  private:
   std::string folder_;
+  bool made_folder_ = false;
   BlockWriter sessions_;
   std::unique_ptr<BlockWriter> journal_;
   Bytes scratch_;

@@ -9,8 +9,10 @@ using wire::Dir;
 using wire::Role;
 
 namespace {
-constexpr size_t kMostTags = 20000;
-}
+constexpr size_t kMostTagWeight = 1u << 20;
+constexpr size_t kMostUnlinked = 64;  // messages of a connection whose other end is not known
+constexpr size_t kMostPeers = 4096;   // streams of one unconnected datagram socket
+}  // namespace
 
 struct Assembler::Pending {
   Call call;
@@ -42,11 +44,14 @@ struct Assembler::Connection {
   std::unordered_map<uint64_t, PendingPtr> calls;
   Attribution connect;
   bool first_call = true;
-  PendingPtr connecting;
-  // The other end, if it is recorded too: n-th call here, n-th session there.
+  bool opaque_told = false;
+  bool in_progress = false;  // a connect of which nothing was heard yet
+  // The other end, if it is recorded too: the n-th call here is the n-th session there. It may be
+  // met late, since a client may write before its server accepts. Those that have no partner yet:
   uint64_t linked = 0;
-  std::vector<PendingPtr> nth_call;
-  std::vector<uint64_t> nth_session;
+  bool linkable = true;
+  std::deque<PendingPtr> calls_to_link;
+  std::deque<uint64_t> sessions_to_link;
 };
 
 Assembler::Assembler(AssemblerOptions options, std::function<void(Session&&)> on_session)
@@ -57,11 +62,20 @@ void Assembler::add(const Event& e) {
   ++stats_.events;
   last_ns_ = std::max(last_ns_, e.at_ns);
   switch (e.type) {
-    case EventType::kOpen: open_stream(e); break;
-    case EventType::kData: data(e); break;
-    case EventType::kDatagram: datagram_peer_[e.thread] = e.peer; break;
-    case EventType::kProcess: process(e); break;
+    case EventType::kOpen:
+      open_stream(e);
+      break;
+    case EventType::kData:
+      data(e);
+      break;
+    case EventType::kDatagram:
+      datagram_peer_[e.thread] = {e.stream, e.peer};
+      break;
+    case EventType::kProcess:
+      process(e);
+      break;
     case EventType::kListen:
+      listeners_.insert(e.local);
       if (on_listener) on_listener({e.local, e.transport});
       break;
     case EventType::kResolve:
@@ -76,15 +90,18 @@ void Assembler::add(const Event& e) {
     case EventType::kClose:
     case EventType::kError:
     case EventType::kConnected:
+      if (e.type == EventType::kClose) adopted_.erase(e.stream), end_datagrams(e.stream, e);
       if (const auto it = streams_.find(e.stream); it != streams_.end()) end_stream(*it->second, e);
       break;
     case EventType::kUnseen:
-    case EventType::kNone: break;
+    case EventType::kNone:
+      break;
   }
   if (!ended_.empty()) remove_ended();
 }
 
 void Assembler::open_stream(const Event& e) {
+  if (streams_.count(e.stream) != 0) return;  // identities are never reused: a damaged record
   if (options_.ignore && options_.ignore(e)) {
     ++stats_.streams_ignored;
     return;
@@ -93,21 +110,63 @@ void Assembler::open_stream(const Event& e) {
     failed_connect(e);
     return;
   }
-  if (e.kind == OpenKind::kAdopted && e.transport != Transport::kTcp && e.peer.ip_or_path.empty()) {
+  if (e.kind == OpenKind::kAdopted && e.transport == Transport::kUdp && e.peer.ip_or_path.empty()) {
     return;  // a datagram socket without a peer: its datagrams carry theirs
   }
-  // An adopted stream: whoever moves first tells. Until then it is taken as a connection of ours.
-  const bool inbound = e.kind == OpenKind::kAccept;
+  if (e.kind == OpenKind::kAdopted && !is_inbound(e)) {
+    adopted_[e.stream] = e;  // whoever moves first tells
+    return;
+  }
+  start_stream(e, e.kind != OpenKind::kConnect);
+}
+
+// Whether an adopted stream was accepted at one of the listeners that we know.
+bool Assembler::is_inbound(const Event& open) const {
+  const Address& a = open.local;
+  if (a.ip_or_path.empty()) return false;
+  if (listeners_.count(a) != 0) return true;
+  return a.family != Address::kUnix && (listeners_.count({Address::kIp4, "0.0.0.0", a.port}) != 0 ||
+                                        listeners_.count({Address::kIp6, "::", a.port}) != 0);
+}
+
+Assembler::Connection& Assembler::start_stream(const Event& e, bool inbound) {
   auto c = std::make_unique<Connection>(e, inbound, options_.message_limit);
+  c->in_progress = e.in_progress;
   ++(inbound ? stats_.streams_in : stats_.streams_out);
   if (!inbound) c->connect = attributor_.of_write(e.pid, e.thread, e.at_ns);
   Connection& stored = *c;
   streams_[e.stream] = std::move(c);
   link(stored);
+  return stored;
 }
 
-// Both ends of a connection between recorded processes: the same pair of addresses, seen from either
-// side; a Unix socket has no addresses to compare, but the kernel hands out connections in order.
+// The stream that a piece of data belongs to; an adopted one begins with it.
+Assembler::Connection* Assembler::find_stream(const Event& data) {
+  if (const auto it = streams_.find(data.stream); it != streams_.end()) return it->second.get();
+  const auto adopted = adopted_.find(data.stream);
+  if (adopted == adopted_.end()) return nullptr;
+  const Event open = std::move(adopted->second);
+  adopted_.erase(adopted);
+  return &start_stream(open, !data.out);
+}
+
+// Remembers whom a write belongs to until it is framed.
+uint64_t Assembler::tag_write(const Event& e) {
+  Attribution found = attributor_.of_write(e.pid, e.thread, e.at_ns);
+  tags_weight_ += 1 + found.sessions.size();
+  tags_[++next_tag_] = std::move(found);
+  // Most writes are framed at once; a request that takes more pieces than this loses its evidence
+  // only.
+  while (tags_weight_ > kMostTagWeight && tags_.size() > 1) {
+    tags_weight_ -= 1 + tags_.begin()->second.sessions.size();
+    tags_.erase(tags_.begin());
+  }
+  return next_tag_;
+}
+
+// Both ends of a connection between recorded processes: the same pair of addresses, seen from
+// either side; a Unix socket has no addresses to compare, but the kernel hands out connections in
+// order.
 void Assembler::link(Connection& c) {
   Stream& s = c.stream;
   uint64_t other = 0;
@@ -134,28 +193,54 @@ void Assembler::link(Connection& c) {
   }
   const auto it = streams_.find(other);
   if (it == streams_.end() || it->second->stream.inbound == s.inbound) return;
+  if (!c.linkable || !it->second->linkable) return;
   c.linked = other;
   it->second->linked = s.id;
+  match_ends(c);
+}
+
+// Pairs what both ends of a connection have seen. An end that nobody shares soon forgets what it
+// kept.
+void Assembler::match_ends(Connection& c) {
+  if (c.linked == 0) {
+    if (c.calls_to_link.size() + c.sessions_to_link.size() > kMostUnlinked) {
+      c.linkable = false;
+      c.calls_to_link.clear(), c.sessions_to_link.clear();
+    }
+    return;
+  }
+  const auto other = streams_.find(c.linked);
+  if (other == streams_.end()) return;
+  Connection& caller = c.stream.inbound ? *other->second : c;
+  Connection& callee = c.stream.inbound ? c : *other->second;
+  while (!caller.calls_to_link.empty() && !callee.sessions_to_link.empty()) {
+    const PendingPtr call = std::move(caller.calls_to_link.front());
+    const uint64_t id = callee.sessions_to_link.front();
+    caller.calls_to_link.pop_front(), callee.sessions_to_link.pop_front();
+    call->call.linked_session = id;
+    if (const auto s = sessions_.find(id); s != sessions_.end()) s->second->cause = call;
+  }
 }
 
 void Assembler::data(const Event& e) {
   if (const auto peer = datagram_peer_.find(e.thread); peer != datagram_peer_.end()) {
-    const Address address = peer->second;
-    if (!e.more) datagram_peer_.erase(peer);
-    datagram_data(e, address);
-    return;
+    const DatagramPeer known = peer->second;
+    if (!e.more || known.stream != e.stream) datagram_peer_.erase(peer);
+    // A connected socket has one peer, however its datagrams are read.
+    if (known.stream == e.stream && streams_.count(e.stream) == 0) {
+      datagram_data(e, known.peer);
+      return;
+    }
   }
-  const auto it = streams_.find(e.stream);
-  if (it == streams_.end()) {
+  Connection* found = find_stream(e);
+  if (found == nullptr) {
     stats_.bytes_unknown_stream += e.data.size();
     return;
   }
-  Connection& c = *it->second;
-  uint64_t tag = 0;
-  if (!c.stream.inbound && e.out) {
-    tag = ++next_tag_;
-    tags_[tag] = attributor_.of_write(e.pid, e.thread, e.at_ns);
-  }
+  Connection& c = *found;
+  c.in_progress = false;
+  c.stream.holders.insert(e.pid);
+  const uint64_t tag = !c.stream.inbound && e.out ? tag_write(e) : 0;
   if (c.stream.inbound && e.out && !unresolved_.empty()) {
     // The session whose answer this thread writes now is the one it worked for.
     const auto first = c.exchanges.empty() ? c.begun.end() : c.begun.begin();
@@ -173,17 +258,22 @@ void Assembler::data(const Event& e) {
   std::vector<FramedMessage> messages;
   c.stream.data(e, tag, messages);
   handle(c, messages, e.at_ns);
-  // Most writes are framed at once; a request that takes more pieces than this loses its evidence only.
-  while (tags_.size() > kMostTags) tags_.erase(tags_.begin());
 }
 
 void Assembler::datagram_data(const Event& e, const Address& peer) {
-  const std::string key = std::to_string(e.stream) + " " + reprise::to_string(peer);
-  auto [it, fresh] = datagram_streams_.try_emplace(key, next_datagram_stream_);
+  std::map<Address, uint64_t>& peers = datagram_streams_[e.stream];
+  if (peers.size() >= kMostPeers && peers.count(peer) == 0) {
+    end_datagrams(e.stream, e);
+    remove_ended();
+    datagram_data(e, peer);
+    return;
+  }
+  auto [it, fresh] = peers.try_emplace(peer, next_datagram_stream_);
   if (fresh) {
     ++next_datagram_stream_;
     Event open = e;
     open.type = EventType::kOpen;
+    open.data.clear();
     open.stream = it->second;
     open.kind = e.out ? OpenKind::kConnect : OpenKind::kAccept;
     open.transport = Transport::kUdp;
@@ -195,10 +285,8 @@ void Assembler::datagram_data(const Event& e, const Address& peer) {
   if (stream == streams_.end()) return;
   Event moved = e;
   moved.stream = it->second;
-  moved.offset = UINT64_MAX;  // the next of its direction
   Connection& c = *stream->second;
-  const uint64_t tag = e.out && !c.stream.inbound ? ++next_tag_ : 0;
-  if (tag != 0) tags_[tag] = attributor_.of_write(e.pid, e.thread, e.at_ns);
+  const uint64_t tag = e.out && !c.stream.inbound ? tag_write(e) : 0;
   moved.offset = c.stream.next_offset(c.stream.dir_of(e.out));
   std::vector<FramedMessage> messages;
   c.stream.data(moved, tag, messages);
@@ -207,6 +295,8 @@ void Assembler::datagram_data(const Event& e, const Address& peer) {
 
 void Assembler::process(const Event& e) {
   if (e.value == 1) {
+    // Told by parent and child, and by the child perhaps much later: the first one is right.
+    if (!alive_.insert(e.pid).second) return;
     for (auto& [id, c] : streams_) {
       if (c->stream.holders.count(e.parent) != 0) c->stream.holders.insert(e.pid);
     }
@@ -214,6 +304,12 @@ void Assembler::process(const Event& e) {
   }
   // A new image has closed what was close-on-exec, and what it kept it will adopt; a dead one has
   // closed everything.
+  if (e.value == 0) {
+    alive_.insert(e.pid);
+  } else {
+    alive_.erase(e.pid);
+  }
+  std::erase_if(adopted_, [&](const auto& a) { return a.second.pid == e.pid; });
   for (auto& [id, c] : streams_) {
     if (c->stream.holders.erase(e.pid) == 0 || !c->stream.holders.empty()) continue;
     std::vector<FramedMessage> messages;
@@ -226,13 +322,22 @@ void Assembler::process(const Event& e) {
 void Assembler::end_stream(Connection& c, const Event& e) {
   std::vector<FramedMessage> messages;
   Stream& s = c.stream;
+  const auto fail_connect = [&](Event failed) {
+    failed.peer = s.peer;
+    failed.local = s.local;
+    failed.transport = s.transport;
+    failed_connect(failed);
+  };
   switch (e.type) {
-    case EventType::kEof: s.end_of(s.dir_of(false), e.at_ns, messages); break;
+    case EventType::kEof:
+      s.end_of(s.dir_of(false), e.at_ns, messages);
+      break;
     case EventType::kShutdown:
       if (e.value == 1 || e.value == 2) s.end_of(s.dir_of(true), e.at_ns, messages);
       break;
     case EventType::kError:
       for (auto& [exchange, call] : c.calls) call->call.error = static_cast<int32_t>(e.value);
+      if (c.in_progress && !s.inbound) fail_connect(e);
       s.end(e.at_ns, messages);
       break;
     case EventType::kClose:
@@ -241,20 +346,32 @@ void Assembler::end_stream(Connection& c, const Event& e) {
       s.end(e.at_ns, messages);
       break;
     case EventType::kConnected:
+      c.in_progress = false;
       if (e.value == 0) return;
-      {
-        Event failed = e;
-        failed.peer = s.peer;
-        failed.local = s.local;
-        failed.transport = s.transport;
-        failed_connect(failed);
-      }
+      fail_connect(e);
       s.end(e.at_ns, messages);
       break;
-    default: return;
+    default:
+      return;
   }
   handle(c, messages, e.at_ns);
   if (s.ended()) ended_.push_back(s.id);
+}
+
+// The socket is closed, or has met too many peers: all its streams end.
+void Assembler::end_datagrams(uint64_t socket, const Event& e) {
+  const auto it = datagram_streams_.find(socket);
+  if (it == datagram_streams_.end()) return;
+  const std::map<Address, uint64_t> peers = std::move(it->second);
+  datagram_streams_.erase(it);
+  for (const auto& [peer, id] : peers) {
+    const auto stream = streams_.find(id);
+    if (stream == streams_.end()) continue;
+    std::vector<FramedMessage> messages;
+    stream->second->stream.end(e.at_ns, messages);
+    handle(*stream->second, messages, e.at_ns);
+    ended_.push_back(id);
+  }
 }
 
 void Assembler::remove_ended() {
@@ -283,6 +400,10 @@ void Assembler::remove_ended() {
     stats_.opaque_bytes += s.opaque_bytes();
     stats_.streams_raw += s.protocol() == wire::Protocol::kRaw;
     half_links_.erase(reprise::to_string(s.local) + ">" + reprise::to_string(s.peer));
+    if (const auto path = unix_connects_.find(s.peer.ip_or_path); path != unix_connects_.end()) {
+      std::erase(path->second, id);
+      if (path->second.empty()) unix_connects_.erase(path);
+    }
     streams_.erase(it);
   }
   ended_.clear();
@@ -306,7 +427,6 @@ void Assembler::failed_connect(const Event& e) {
 }
 
 void Assembler::handle(Connection& c, std::vector<FramedMessage>& messages, int64_t at_ns) {
-  (void)at_ns;
   for (FramedMessage& m : messages) {
     if (c.stream.inbound) {
       inbound_message(c, m);
@@ -315,6 +435,27 @@ void Assembler::handle(Connection& c, std::vector<FramedMessage>& messages, int6
     }
   }
   if (c.stream.inbound) begin_if_begun(c);
+  if (!c.stream.inbound && c.stream.opaque() && !c.opaque_told) opaque_call(c, at_ns);
+}
+
+// A connection of which only the bytes could be counted is one call, of the session that connected.
+void Assembler::opaque_call(Connection& c, int64_t at_ns) {
+  c.opaque_told = true;
+  auto p = std::make_shared<Pending>();
+  Call& call = p->call;
+  call.kind = CallKind::kOpaque;
+  call.protocol = c.stream.protocol();
+  call.transport = c.stream.transport;
+  call.stream = c.stream.id;
+  call.peer = c.stream.peer;
+  call.local = c.stream.local;
+  call.request_ns = c.stream.opened_ns;
+  call.request_end_ns = at_ns;
+  call.operation.verb = "TLS";
+  call.operation.label = "opaque connection to " + reprise::to_string(c.stream.peer);
+  p->done = true;
+  ++stats_.calls;
+  attach(p, c.connect);
 }
 
 void Assembler::begin_if_begun(Connection& c) {
@@ -340,16 +481,12 @@ Assembler::Open& Assembler::begin_session(Connection& c, const Piece& first) {
   call.thread = first.thread;
   call.request_ns = first.at_ns;
   attributor_.open(open->session.id, first.pid, first.thread, first.at_ns);
-  if (c.linked != 0) {
-    c.nth_session.push_back(open->session.id);
-    const auto other = streams_.find(c.linked);
-    if (other != streams_.end() && other->second->nth_call.size() >= c.nth_session.size()) {
-      open->cause = other->second->nth_call[c.nth_session.size() - 1];
-      open->cause->call.linked_session = open->session.id;
-    }
-  }
   Open& stored = *open;
   sessions_[stored.session.id] = std::move(open);
+  if (c.linkable) {
+    c.sessions_to_link.push_back(stored.session.id);
+    match_ends(c);
+  }
   return stored;
 }
 
@@ -380,6 +517,8 @@ void Assembler::inbound_message(Connection& c, FramedMessage& m) {
   }
   if (open == nullptr) {
     ++stats_.unasked;
+    // The rest of a request whose session was handed out before it was complete.
+    if (message.dir == Dir::kRequest) c.exchanges.erase(message.exchange);
     return;
   }
   Call& call = open->session.inbound;
@@ -472,14 +611,9 @@ void Assembler::outbound_message(Connection& c, FramedMessage& m) {
       found = c.connect;
       p->done = true;
     }
-    if (c.linked != 0 && asks) {
-      c.nth_call.push_back(p);
-      const auto other = streams_.find(c.linked);
-      if (other != streams_.end() && other->second->nth_session.size() >= c.nth_call.size()) {
-        const uint64_t id = other->second->nth_session[c.nth_call.size() - 1];
-        call.linked_session = id;
-        if (const auto s = sessions_.find(id); s != sessions_.end()) s->second->cause = p;
-      }
+    if (c.linkable && asks) {
+      c.calls_to_link.push_back(p);
+      match_ends(c);
     }
     attach(p, found);
     return;
@@ -568,9 +702,10 @@ void Assembler::hand_out(uint64_t id, bool incomplete) {
   if (s.inbound.protocol == wire::Protocol::kUnknown && s.inbound.request.empty()) {
     s.inbound.incomplete = true;
   }
-  std::stable_sort(open.calls.begin(), open.calls.end(), [](const PendingPtr& a, const PendingPtr& b) {
-    return a->call.request_ns < b->call.request_ns;
-  });
+  std::stable_sort(open.calls.begin(), open.calls.end(),
+                   [](const PendingPtr& a, const PendingPtr& b) {
+                     return a->call.request_ns < b->call.request_ns;
+                   });
   for (const PendingPtr& p : open.calls) {
     Call& call = p->call;
     call.confidence = p->found.confidence;
@@ -583,7 +718,9 @@ void Assembler::hand_out(uint64_t id, bool incomplete) {
   if (open.cause != nullptr) s.parent = open.cause->session;
   if (const auto c = streams_.find(open.stream); c != streams_.end()) {
     std::erase(c->second->begun, id);
-    std::erase_if(c->second->exchanges, [&](const auto& e) { return e.second == id; });
+    if (open.requested) {
+      std::erase_if(c->second->exchanges, [&](const auto& e) { return e.second == id; });
+    }
   }
   ++stats_.sessions;
   stats_.sessions_incomplete += s.incomplete;
@@ -672,7 +809,8 @@ void Assembler::finish(int64_t now_ns) {
 AssemblerStats Assembler::stats() const {
   AssemblerStats s = stats_;
   for (const auto& [id, c] : streams_) {
-    s.bytes.bytes_in += c->stream.stats().bytes_in, s.bytes.delivered += c->stream.stats().delivered;
+    s.bytes.bytes_in += c->stream.stats().bytes_in,
+        s.bytes.delivered += c->stream.stats().delivered;
     s.bytes.repeated += c->stream.stats().repeated, s.bytes.missing += c->stream.stats().missing;
     s.opaque_bytes += c->stream.opaque_bytes();
   }

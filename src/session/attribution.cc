@@ -7,6 +7,8 @@ namespace reprise::session {
 namespace {
 
 constexpr int64_t kAfterAnswerNs = 1000000000;
+constexpr size_t kMostLast =
+    16384;  // threads remembered before those that ended long ago are sought
 
 template <class Map, class Key>
 void remove_from(Map& map, const Key& key, uint64_t session) {
@@ -66,6 +68,10 @@ void Attributor::answered(uint64_t session, int64_t at_ns) {
   const Open o = it->second;
   forget(session);
   last_[o.thread] = {session, at_ns};
+  if (last_.size() < last_limit_) return;
+  std::erase_if(last_,
+                [&](const auto& l) { return at_ns - l.second.answered_ns > kAfterAnswerNs; });
+  last_limit_ = std::max(kMostLast, last_.size() * 2);
 }
 
 void Attributor::forget(uint64_t session) {
@@ -87,8 +93,8 @@ Attribution Attributor::of_write(uint32_t pid, uint64_t thread, int64_t at_ns) c
     return {Confidence::kLikely, Evidence::kAfterAnswer, {it->second.session}};
   }
   if (const auto it = by_pid_.find(pid); it != by_pid_.end()) {
-    return {it->second.size() == 1 ? Confidence::kLikely : Confidence::kAmbiguous, Evidence::kWindow,
-            it->second};
+    return {it->second.size() == 1 ? Confidence::kLikely : Confidence::kAmbiguous,
+            Evidence::kWindow, it->second};
   }
   return {};
 }

@@ -12,6 +12,7 @@ void Half::add(Piece piece, ByteView bytes, const Deliver& deliver, HalfStats& s
     piece.begin += old;
     if (bytes.empty()) return;
   }
+  if (bytes.empty()) return;
   if (piece.begin == next_) {
     next_ = piece.end;
     stats.delivered += bytes.size();
@@ -21,6 +22,12 @@ void Half::add(Piece piece, ByteView bytes, const Deliver& deliver, HalfStats& s
   }
   if (waiting_.empty()) hole_since_ns_ = piece.at_ns;
   const auto [it, fresh] = waiting_.try_emplace(piece.begin, Waiting{piece, Bytes(bytes)});
+  if (!fresh && it->second.bytes.size() < bytes.size()) {  // the same place, told at greater length
+    stats.repeated += it->second.bytes.size();
+    waiting_bytes_ += bytes.size() - it->second.bytes.size();
+    it->second = {piece, Bytes(bytes)};
+    return;
+  }
   if (fresh) {
     waiting_bytes_ += bytes.size();
   } else {
@@ -43,6 +50,7 @@ void Half::drain(const Deliver& deliver, HalfStats& stats) {
     stats.delivered += bytes.size();
     deliver(bytes, w.piece);
   }
+  if (!waiting_.empty()) hole_since_ns_ = waiting_.begin()->second.piece.at_ns;
 }
 
 void Half::skip_hole(const Deliver& deliver, const Missing& missing, HalfStats& stats) {
@@ -50,7 +58,6 @@ void Half::skip_hole(const Deliver& deliver, const Missing& missing, HalfStats& 
   const uint64_t length = waiting_.begin()->first - next_;
   stats.missing += length;
   next_ = waiting_.begin()->first;
-  hole_since_ns_ = waiting_.begin()->second.piece.at_ns;
   missing(length);
   drain(deliver, stats);
 }

@@ -41,6 +41,7 @@ class Half {
   bool has_hole() const { return !waiting_.empty(); }
   int64_t hole_since_ns() const { return hole_since_ns_; }
   size_t waiting_bytes() const { return waiting_bytes_; }
+  size_t waiting_pieces() const { return waiting_.size(); }
   uint64_t next() const { return next_; }
   // The first piece seen may begin late (a stream joined in the middle).
   void start_at(uint64_t offset) { next_ = offset; }

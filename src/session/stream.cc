@@ -11,6 +11,9 @@ using wire::Protocol;
 namespace {
 size_t index(Dir dir) { return static_cast<size_t>(dir); }
 constexpr size_t kMostWaiting = 8u << 20;  // bytes behind a hole before it is given up
+constexpr size_t kMostWaitingPieces = 16384;
+constexpr size_t kMostPieces = 4096;  // remembered of one unfinished message
+constexpr size_t kAskAlways = 4096;   // prefix bytes up to which each new byte is looked at
 }  // namespace
 
 Stream::Stream(const Event& open, bool is_inbound, size_t message_limit)
@@ -29,15 +32,10 @@ void Stream::data(const Event& e, uint64_t tag, std::vector<FramedMessage>& out)
   const Dir dir = dir_of(e.out);
   Half& half = halves_[index(dir)];
   const Piece piece{e.offset, 0, e.thread, e.pid, e.at_ns, tag};
-  half.add(piece, e.data,
-           [&](ByteView bytes, const Piece& p) { deliver(dir, bytes, p, out); }, stats_);
-  if (half.waiting_bytes() > kMostWaiting) give_up_holes(e.at_ns + 1, out);
-}
-
-void Stream::unseen(const Event& e, std::vector<FramedMessage>& out) {
-  // Its offset will be skipped as a hole as soon as something follows; nothing to do but remember that
-  // the bytes exist.
-  (void)e, (void)out;
+  half.add(
+      piece, e.data, [&](ByteView bytes, const Piece& p) { deliver(dir, bytes, p, out); }, stats_);
+  if (half.waiting_bytes() > kMostWaiting || half.waiting_pieces() > kMostWaitingPieces)
+    give_up_holes(e.at_ns + 1, out);
 }
 
 void Stream::give_up_holes(int64_t before_ns, std::vector<FramedMessage>& out) {
@@ -46,9 +44,10 @@ void Stream::give_up_holes(int64_t before_ns, std::vector<FramedMessage>& out) {
     while (half.has_hole() && half.hole_since_ns() < before_ns) {
       half.skip_hole([&](ByteView bytes, const Piece& p) { deliver(dir, bytes, p, out); },
                      [&](uint64_t length) {
+                       const int64_t since = half.hole_since_ns();
                        decide(true, out);
                        std::vector<wire::Message> messages;
-                       if (codec_ != nullptr) codec_->gap(dir, length, half.hole_since_ns(), messages);
+                       if (codec_ != nullptr) codec_->gap(dir, length, since, messages);
                        after_feed(messages, out);
                      },
                      stats_);
@@ -57,24 +56,31 @@ void Stream::give_up_holes(int64_t before_ns, std::vector<FramedMessage>& out) {
 }
 
 void Stream::deliver(Dir dir, ByteView bytes, const Piece& piece, std::vector<FramedMessage>& out) {
-  pieces_[index(dir)].push_back(piece);
+  std::deque<Piece>& pieces = pieces_[index(dir)];
+  pieces.push_back(piece);
+  // Of a message that takes very many, who moved its middle is of no interest.
+  if (pieces.size() > kMostPieces)
+    pieces.erase(pieces.begin() + 1, pieces.begin() + kMostPieces / 2);
   if (codec_ != nullptr || opaque_) {
     feed(dir, bytes, piece.at_ns, out);
     return;
   }
   if (held_.empty()) server_first_ = dir == Dir::kResponse;
   held_.push_back({dir, Bytes(bytes), piece.at_ns});
-  held_bytes_[index(dir)] += bytes.size();
+  prefix_[index(dir)] += bytes;
   decide(false, out);
 }
 
 // Chooses the protocol once the first bytes tell, or now if forced, and feeds what was held back.
 void Stream::decide(bool force, std::vector<FramedMessage>& out) {
   if (codec_ != nullptr || opaque_ || held_.empty()) return;
-  Bytes sides[2];
-  for (const Held& h : held_) sides[index(h.dir)] += h.bytes;
+  if (!force && prefix_[0].size() < detect_at_[0] && prefix_[1].size() < detect_at_[1]) return;
+  for (size_t i = 0; i < 2; ++i) {
+    const size_t known = prefix_[i].size();
+    detect_at_[i] = known + (known < kAskAlways ? 1 : known / 8);
+  }
   const Address& server = inbound ? local : peer;
-  wire::Prefix prefix{sides[0], sides[1], server_first_, server.port};
+  const wire::Prefix prefix{prefix_[0], prefix_[1], server_first_, server.port};
   wire::Detection found = wire::detect(prefix);
   if (found.confidence == Likelihood::kNeedMore) {
     if (!force) return;
@@ -85,6 +91,7 @@ void Stream::decide(bool force, std::vector<FramedMessage>& out) {
   codec_ = wire::entry(protocol_).make_codec({message_limit_});
   std::vector<Held> held = std::move(held_);
   held_.clear();
+  prefix_[0] = {}, prefix_[1] = {};
   for (const Held& h : held) feed(h.dir, h.bytes, h.at_ns, out);
 }
 
@@ -102,11 +109,12 @@ void Stream::feed(Dir dir, ByteView bytes, int64_t at_ns, std::vector<FramedMess
     opaque_ = true;
     protocol_ = Protocol::kTls;
     opaque_bytes_ += bytes.size();
+    pieces_[0].clear(), pieces_[1].clear();
     codec_.reset();
     return;
   }
-  // Framing was lost: the rest is raw, and says so by its protocol. The piece that broke it is lost to
-  // decoding, not to the counts.
+  // Framing was lost: the rest is raw, and says so by its protocol. The piece that broke it is lost
+  // to decoding, not to the counts.
   codec_ = wire::entry(Protocol::kRaw).make_codec({message_limit_});
   protocol_ = Protocol::kRaw;
   confidence_ = Likelihood::kMaybe;
@@ -123,7 +131,8 @@ void Stream::after_feed(std::vector<wire::Message>& messages, std::vector<Framed
     FramedMessage framed{std::move(m), {}, {}};
     const wire::Message& message = framed.message;
     framed.first = piece_at(message.dir, message.begin);
-    framed.last = piece_at(message.dir, message.end > message.begin ? message.end - 1 : message.begin);
+    framed.last =
+        piece_at(message.dir, message.end > message.begin ? message.end - 1 : message.begin);
     framed_[i] = std::max(framed_[i], message.end);
     std::deque<Piece>& pieces = pieces_[i];
     while (!pieces.empty() && pieces.front().end <= framed_[i]) pieces.pop_front();
@@ -158,6 +167,8 @@ void Stream::end_of(Dir dir, int64_t at_ns, std::vector<FramedMessage>& out) {
 }
 
 void Stream::end(int64_t at_ns, std::vector<FramedMessage>& out) {
+  if (ended_) return;
+  give_up_holes(INT64_MAX, out);  // also of a half that had ended: its bytes came, and are counted
   end_of(Dir::kRequest, at_ns, out);
   end_of(Dir::kResponse, at_ns, out);
   ended_ = true;

@@ -1,5 +1,5 @@
-// One stream: puts its halves in order, finds its protocol, frames it into messages, and says of each
-// message who moved its first and last byte. It knows nothing of calls and sessions.
+// One stream: puts its halves in order, finds its protocol, frames it into messages, and says of
+// each message who moved its first and last byte. It knows nothing of calls and sessions.
 #pragma once
 
 #include <memory>
@@ -41,7 +41,6 @@ class Stream {
 
   // tag: carried by the piece into FramedMessage::first.
   void data(const Event& event, uint64_t tag, std::vector<FramedMessage>& out);
-  void unseen(const Event& event, std::vector<FramedMessage>& out);
   void end_of(wire::Dir dir, int64_t at_ns, std::vector<FramedMessage>& out);
   void end(int64_t at_ns, std::vector<FramedMessage>& out);  // both directions, once
   // Holes older than patience are given up.
@@ -82,7 +81,8 @@ class Stream {
   uint64_t exchange_base_ = 0;
   uint64_t last_exchange_ = 0;
   std::vector<Held> held_;
-  size_t held_bytes_[2] = {0, 0};
+  Bytes prefix_[2];               // the bytes of held_, by direction
+  size_t detect_at_[2] = {1, 1};  // asked again once a prefix is so long
   bool server_first_ = false;
   bool opaque_ = false;
   uint64_t opaque_bytes_ = 0;

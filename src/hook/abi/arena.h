@@ -3,17 +3,17 @@
 // One memfd, mapped by both:   ArenaHeader | ChunkHeader[chunk_count] | chunk data[chunk_count]
 //
 // A thread of the subject owns a chunk by one CAS on ChunkHeader::owner (0 -> its token), appends
-// records, publishes each by a release store of `head`, and when the chunk is full sets `closed` and
-// claims another. So every chunk has exactly one writer, a killed writer leaves at most its own
-// unfinished record (behind `head`, invisible), and nobody waits for anybody. The collector reads up to
-// `head`, journals, then frees the chunk by storing 0 in `owner`.
+// records, publishes each by a release store of `head`, and when the chunk is full sets `closed`
+// and claims another. So every chunk has exactly one writer, a killed writer leaves at most its own
+// unfinished record (behind `head`, invisible), and nobody waits for anybody. The collector reads
+// up to `head`, journals, then frees the chunk by storing 0 in `owner`.
 //
-// Trust: the subject's memory is hostile to the collector. The collector copies every index and length
-// before it checks it, and never follows a pointer. The subject believes only what it wrote.
+// Trust: the subject's memory is hostile to the collector. The collector copies every index and
+// length before it checks it, and never follows a pointer. The subject believes only what it wrote.
 //
 // kArenaVersion changes when: a struct here changes layout, a record type changes meaning, the
-// environment variables change. Adding a record type or a counter at the end does not change it. The
-// version is stored in every recording.
+// environment variables change. Adding a record type or a counter at the end does not change it.
+// The version is stored in every recording.
 //
 // Included by the hook library: nothing but <stdint.h>.
 #pragma once
@@ -35,11 +35,11 @@ enum ClockKind : uint32_t { kClockMonotonic = 0, kClockTsc = 1 };
 
 // Why something was not recorded; index of ArenaHeader::lost_*.
 enum LossCause : uint32_t {
-  kLossArenaFull = 0,   // no free chunk
-  kLossNested = 1,      // a signal handler called in while a record was being written
-  kLossFdTable = 2,     // a descriptor beyond the table
-  kLossSplice = 3,      // bytes that moved inside the kernel
-  kLossIoUring = 4,     // io_uring was set up: its traffic is invisible here
+  kLossArenaFull = 0,  // no free chunk
+  kLossNested = 1,     // a signal handler called in while a record was being written
+  kLossFdTable = 2,    // a descriptor beyond the table
+  kLossSplice = 3,     // bytes that moved inside the kernel
+  kLossIoUring = 4,    // io_uring was set up: its traffic is invisible here
   kLossCauses = 8,
 };
 
@@ -58,43 +58,48 @@ struct ArenaHeader {
   uint64_t lost_records[kLossCauses];
   uint64_t lost_bytes[kLossCauses];
   uint64_t ignored_streams;  // socketpairs, netlink and the like: not traffic with a dependency
-  uint8_t pad[4096 - 64 - 16 * kLossCauses];
+  uint64_t heartbeat;        // the collector's last drain, clock_kind units
+  uint64_t patience;         // clock_kind units: a heartbeat older than this means that it is gone
+  uint64_t unattached;       // process images that could not map the arena
+  uint8_t pad[4096 - 88 - 16 * kLossCauses];
 };
 static_assert(sizeof(ArenaHeader) == 4096);
 
 struct ChunkHeader {
-  uint64_t owner;      // 0 free, else pid << 32 | tid of the writer
-  uint64_t thread;     // identity of the writer, from next_thread
-  uint64_t sequence;   // of this chunk among its thread's chunks, from 1
-  uint32_t head;       // bytes published
-  uint32_t closed;     // the writer has left
-  uint32_t tail;       // collector's: bytes consumed
-  uint32_t ready;      // thread and sequence are valid
+  uint64_t owner;     // 0 free, else pid << 32 | tid of the writer
+  uint64_t thread;    // identity of the writer, from next_thread
+  uint64_t sequence;  // of this chunk among its thread's chunks, from 1
+  uint32_t head;      // bytes published
+  uint32_t closed;    // the writer has left
+  uint32_t tail;      // collector's: bytes consumed
+  uint32_t ready;     // thread and sequence are valid
   uint64_t pad[3];
 };
 static_assert(sizeof(ChunkHeader) == 64);
 
 enum RecordType : uint8_t {
-  kRecordProcess = 1,   // first record of a process image: ProcessBody
-  kRecordOpen = 2,      // a stream begins or a connect failed: OpenBody
-  kRecordData = 3,      // DataBody + bytes
-  kRecordEof = 4,       // StreamBody: read() returned 0
-  kRecordShutdown = 5,  // StreamBody, value = how
-  kRecordClose = 6,     // StreamBody: the last descriptor in this process
-  kRecordError = 7,     // StreamBody, value = errno of a read or write that ends the stream
-  kRecordConnected = 8, // StreamBody, value = errno (0 = established) of a connect in progress
-  kRecordListen = 9,    // ListenBody
-  kRecordDatagram = 10, // DataBody + AddressBody + bytes (unconnected UDP)
-  kRecordResolve = 11,  // ResolveBody + name + addresses
-  kRecordGap = 12,      // GapBody
-  kRecordUnseen = 13,   // StreamBody, value = bytes that moved where we could not copy them; offset in extra
+  kRecordProcess =
+      1,            // first record of a process image, and its parent's word of a fork: ProcessBody
+  kRecordOpen = 2,  // a stream begins or a connect failed: OpenBody
+  kRecordData = 3,  // DataBody + bytes
+  kRecordEof = 4,   // StreamBody: read() returned 0
+  kRecordShutdown = 5,   // StreamBody, value = how
+  kRecordClose = 6,      // StreamBody: the last descriptor in this process
+  kRecordError = 7,      // StreamBody, value = errno of a read or write that ends the stream
+  kRecordConnected = 8,  // StreamBody, value = errno (0 = established) of a connect in progress
+  kRecordListen = 9,     // ListenBody
+  kRecordDatagram = 10,  // DataBody + AddressBody + bytes (unconnected UDP)
+  kRecordResolve = 11,   // ResolveBody + name + addresses
+  kRecordGap = 12,       // GapBody
+  kRecordUnseen =
+      13,  // StreamBody, value = bytes that moved where we could not copy them; offset in extra
   kRecordThreadEnd = 14,
 };
 
 enum RecordFlags : uint8_t {
-  kFlagOut = 1,     // bytes from the subject; otherwise bytes to it
-  kFlagPlain = 2,   // plaintext of a TLS stream
-  kFlagMore = 4,    // the next record of this thread continues the same datagram or call
+  kFlagOut = 1,    // bytes from the subject; otherwise bytes to it
+  kFlagPlain = 2,  // plaintext of a TLS stream
+  kFlagMore = 4,   // the next record of this thread continues the same datagram or call
 };
 
 // 8-byte aligned in the chunk; `size` counts the header and the unpadded body.
@@ -122,16 +127,17 @@ struct ProcessBody {
   uint32_t parent;
   uint32_t forked;  // 1: a child without exec, it holds its parent's streams; 0: a new image
   uint32_t pad;
-  uint64_t pid_namespace;  // inode of /proc/self/ns/pid: whether `pid` means the same to the collector
+  uint64_t
+      pid_namespace;  // inode of /proc/self/ns/pid: whether `pid` means the same to the collector
 };
 
 enum OpenKind : uint8_t { kOpenAccept = 0, kOpenConnect = 1, kOpenAdopted = 2 };
 enum Transport : uint8_t { kTcp = 0, kUdp = 1, kUnix = 2 };
 
 struct AddressBody {
-  uint16_t family;  // AF_*
-  uint16_t port;    // host order
-  uint32_t length;  // of the Unix path (in `bytes`)
+  uint16_t family;     // AF_*
+  uint16_t port;       // host order
+  uint32_t length;     // of the Unix path (in `bytes`)
   uint8_t bytes[112];  // 4 or 16 bytes of IP, or the path (a leading 0 = abstract)
 };
 
@@ -153,7 +159,7 @@ struct ListenBody {
 };
 
 struct ResolveBody {
-  int32_t result;      // 0 or EAI_*
+  int32_t result;  // 0 or EAI_*
   uint16_t name_size;
   uint16_t addresses;  // AddressBody follow the padded name: family and 16 bytes each (IpBody)
 };

@@ -2,9 +2,12 @@
 //
 // 1. No allocation, no exception, no C++ runtime, no thread of its own, no output.
 // 2. errno after a wrapper is what the real call left.
-// 3. Every wrapper calls the real function first or last, exactly once, with the caller's arguments.
-// 4. Nothing blocks: what cannot be recorded at once is counted and dropped (--lossless waits, bounded).
-// 5. A signal handler may interrupt any line and call in again; a fork may happen at any line; a kill
+// 3. Every wrapper calls the real function first or last, exactly once, with the caller's
+// arguments.
+// 4. Nothing blocks: what cannot be recorded at once is counted and dropped (--lossless waits,
+// bounded).
+// 5. A signal handler may interrupt any line and call in again; a fork may happen at any line; a
+// kill
 //    may happen at any line.
 // 6. Nothing is included but the ABI header and C headers. malloc and stdio are poisoned.
 #pragma once
@@ -12,8 +15,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <x86intrin.h>
@@ -39,7 +42,8 @@ class KeepErrno {
   int saved_;
 };
 
-inline long raw_syscall(long n, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+inline long raw_syscall(long n, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                        long f = 0) {
 #if defined(__x86_64__)
   long result;
   register long r10 __asm__("r10") = d;
@@ -70,7 +74,8 @@ inline long raw_syscall(long n, long a = 0, long b = 0, long c = 0, long d = 0, 
 
 }  // namespace reprise::hook
 
-// Defines the interposed function NAME; its C++ name is hook_NAME, so that headers may declare NAME.
-#define REPRISE_HOOK(ret, name, args)                                               \
+// Defines the interposed function NAME; its C++ name is hook_NAME, so that headers may declare
+// NAME.
+#define REPRISE_HOOK(ret, name, args)                                                    \
   extern "C" __attribute__((visibility("default"))) ret hook_##name args __asm__(#name); \
   ret hook_##name args

@@ -1,8 +1,8 @@
-// Two tables, mapped once, reserved and not committed: fd -> slot index, and the slots. A slot starts
-// its search at the descriptor's own number, so that the two nearly always agree.
+// Two tables, mapped once, reserved and not committed: fd -> slot index, and the slots. A slot
+// starts its search at the descriptor's own number, so that the two nearly always agree.
 //
-// Missed closes are expected (a raw close system call): accept, connect and socket overwrite whatever
-// an fd was before.
+// Missed closes are expected (a raw close system call): accept, connect and socket overwrite
+// whatever an fd was before.
 #include "hook/observe/streams.h"
 
 #include <netinet/in.h>
@@ -26,8 +26,8 @@ Slot* g_slots;
 uint32_t g_size;
 
 void* reserve_table(size_t bytes) {
-  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                 -1, 0);
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return p == MAP_FAILED ? nullptr : p;
 }
 
@@ -66,8 +66,7 @@ Slot* classify(int fd) {
     return nullptr;
   }
   const bool datagram = type == SOCK_DGRAM;
-  const bool connected =
-      getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0;
+  const bool connected = getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0;
   if ((!connected && !datagram) || (local.ss_family == AF_UNIX && datagram)) {
     // Not connected yet: connect() will tell. Nothing can be read or written now.
     return nullptr;
@@ -80,8 +79,8 @@ Slot* classify(int fd) {
   const uint8_t transport = local.ss_family == AF_UNIX ? kUnix : datagram ? kUdp : kTcp;
   Slot* s = open_stream(fd, transport, datagram);
   if (s != nullptr) {
-    announce_open(fd, s, kOpenAdopted, now(), connected ? reinterpret_cast<sockaddr*>(&peer) : nullptr,
-                  peer_size, 0, false);
+    announce_open(fd, s, kOpenAdopted, now(),
+                  connected ? reinterpret_cast<sockaddr*>(&peer) : nullptr, peer_size, 0, false);
   }
   return s;
 }
@@ -141,7 +140,8 @@ Slot* open_stream(int fd, uint8_t transport, bool datagram) {
     if (at >= g_size) at = 0;
     uint32_t free = 0;
     Slot* s = &g_slots[at];
-    if (!__atomic_compare_exchange_n(&s->refs, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    if (!__atomic_compare_exchange_n(&s->refs, &free, 1, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED)) {
       continue;
     }
     s->transport = transport;

@@ -13,7 +13,7 @@ struct Slot {
   uint8_t connecting;  // a non-blocking connect has not been heard of yet
   uint8_t ended;       // EOF was recorded already
   uint64_t stream;
-  uint64_t in;   // bytes so far, by direction
+  uint64_t in;  // bytes so far, by direction
   uint64_t out;
   uint64_t pad[4];
 };
@@ -28,8 +28,8 @@ Slot* known_stream_of(int fd);
 
 // A fresh stream for fd, whatever fd was before. Null if the table is full (counted).
 Slot* open_stream(int fd, uint8_t transport, bool datagram);
-void forget(int fd);   // before the real close: emits the close event of the last descriptor
-void ignore(int fd);   // carries nothing that we record
+void forget(int fd);  // before the real close: emits the close event of the last descriptor
+void ignore(int fd);  // carries nothing that we record
 void duplicate(int from, int to);
 
 // Emits the open record of fd's stream.

@@ -9,8 +9,8 @@
 namespace reprise::hook {
 namespace {
 
-// The subject may close every descriptor that it does not know, as daemons do. Ours must stay for the
-// programs that it will exec.
+// The subject may close every descriptor that it does not know, as daemons do. Ours must stay for
+// the programs that it will exec.
 bool is_ours(int fd) { return fd >= 0 && fd == arena_fd(); }
 
 void forget_quietly(int fd) {
@@ -66,6 +66,15 @@ REPRISE_HOOK(int, close, (int fd)) {
   forget_quietly(fd);
   return REPRISE_REAL(close)(fd);
 }
+// stdio closes behind our back: a stale socket would claim the bytes of the next file.
+REPRISE_HOOK(int, fclose, (FILE * file)) {
+  if (file != nullptr && arena() != nullptr) {
+    KeepErrno keep;
+    const int fd = fileno(file);
+    if (fd >= 0) forget(fd);
+  }
+  return REPRISE_REAL(fclose)(file);
+}
 REPRISE_HOOK(int, close_range, (unsigned first, unsigned last, int flags)) {
   if (flags == 0) forget_range(first, last);
   return close_around(first, last, [flags](unsigned a, unsigned b) {
@@ -75,7 +84,8 @@ REPRISE_HOOK(int, close_range, (unsigned first, unsigned last, int flags)) {
 REPRISE_HOOK(void, closefrom, (int first)) {
   const auto from = static_cast<unsigned>(first < 0 ? 0 : first);
   forget_range(from, ~0u);
-  close_around(from, ~0u, [](unsigned a, unsigned b) { return REPRISE_REAL(close_range)(a, b, 0); });
+  close_around(from, ~0u,
+               [](unsigned a, unsigned b) { return REPRISE_REAL(close_range)(a, b, 0); });
 }
 REPRISE_HOOK(int, dup, (int fd)) { return renumber(fd, REPRISE_REAL(dup)(fd)); }
 REPRISE_HOOK(int, dup2, (int from, int to)) {

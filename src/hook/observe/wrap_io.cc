@@ -1,7 +1,8 @@
 // The functions that move bytes.
 //
-// Reads are stamped after the call, writes before it: an answer can never seem older than the request
-// that it answers. MSG_PEEK moves nothing; a count is what the call returned, never what was asked.
+// Reads are stamped after the call, writes before it: an answer can never seem older than the
+// request that it answers. MSG_PEEK moves nothing; a count is what the call returned, never what
+// was asked.
 #include <limits.h>
 
 #include "hook/observe/real.h"
@@ -34,7 +35,8 @@ void note_none(int fd, Slot* s, ssize_t n, bool out, size_t asked) {
   errno = error;
 }
 
-void note_moved(int fd, Slot* s, const iovec* iov, size_t count, size_t n, uint64_t time, bool out) {
+void note_moved(int fd, Slot* s, const iovec* iov, size_t count, size_t n, uint64_t time,
+                bool out) {
   KeepErrno keep;
   if (__builtin_expect(s->connecting, 0)) note_connected(fd, s, 0);
   const uint64_t offset = __atomic_fetch_add(out ? &s->out : &s->in, n, __ATOMIC_RELAXED);
@@ -52,10 +54,10 @@ void note_datagram(int fd, Slot* s, const sockaddr* peer, socklen_t peer_size, c
   } body;
   body.data = {s->stream, __atomic_fetch_add(out ? &s->out : &s->in, n, __ATOMIC_RELAXED)};
   fill_address(&body.peer, peer, peer_size);
-  put(kRecordDatagram, static_cast<uint32_t>(fd), time, &body, sizeof body,
-      nullptr, 0, static_cast<uint8_t>(kFlagMore | (out ? kFlagOut : 0)));
-  put_data(static_cast<uint32_t>(fd), time, out ? kFlagOut : 0, body.data.stream, body.data.offset, iov,
-           count, n);
+  put(kRecordDatagram, static_cast<uint32_t>(fd), time, &body, sizeof body, nullptr, 0,
+      static_cast<uint8_t>(kFlagMore | (out ? kFlagOut : 0)));
+  put_data(static_cast<uint32_t>(fd), time, out ? kFlagOut : 0, body.data.stream, body.data.offset,
+           iov, count, n);
 }
 
 void after_read(int fd, ssize_t n, const iovec* iov, size_t count, size_t asked) {
@@ -74,9 +76,25 @@ void after_read(int fd, ssize_t n, void* buffer, size_t asked) {
   after_read(fd, n, &iov, 1, asked);
 }
 
+// Bytes that moved where we could not copy them: the offsets go on.
+void note_unseen(int fd, Slot* s, size_t n, bool out) {
+  KeepErrno keep;
+  StreamBody body = {s->stream, static_cast<int64_t>(n),
+                     __atomic_fetch_add(out ? &s->out : &s->in, n, __ATOMIC_RELAXED)};
+  put(kRecordUnseen, static_cast<uint32_t>(fd), now(), &body, sizeof body, nullptr, 0,
+      out ? kFlagOut : 0);
+  count_loss(kLossSplice, 1, n);
+}
+
 void after_receive(int fd, ssize_t n, const iovec* iov, size_t count, size_t asked, int flags,
                    const sockaddr* from, socklen_t from_size) {
   if (arena() == nullptr || (flags & kNoData) != 0) return;
+  if (n > 0 && (flags & MSG_TRUNC) != 0) {
+    // On TCP the kernel throws the bytes away; the buffer is untouched, and may be null.
+    if (Slot* tcp = stream_of(fd); tcp != nullptr && tcp->transport == kTcp) {
+      return note_unseen(fd, tcp, static_cast<size_t>(n), false);
+    }
+  }
   if (n > 0 && (flags & MSG_TRUNC) != 0 && static_cast<size_t>(n) > asked) {
     n = static_cast<ssize_t>(asked);
   }
@@ -103,8 +121,8 @@ void after_write(int fd, ssize_t n, const void* buffer, uint64_t time) {
   after_write(fd, n, &iov, 1, time);
 }
 
-void after_send_to(int fd, ssize_t n, const iovec* iov, size_t count, const sockaddr* to, socklen_t to_size,
-                   uint64_t time) {
+void after_send_to(int fd, ssize_t n, const iovec* iov, size_t count, const sockaddr* to,
+                   socklen_t to_size, uint64_t time) {
   Slot* s = n > 0 && to != nullptr ? stream_of(fd) : nullptr;
   if (s != nullptr && s->datagram) {
     KeepErrno keep;
@@ -118,6 +136,20 @@ size_t iov_total(const iovec* iov, size_t count) {
   size_t total = 0;
   for (size_t i = 0; i < count; ++i) total += iov[i].iov_len;
   return total;
+}
+
+// Descriptors that arrive over a Unix socket: whatever those numbers were before is over.
+void forget_passed(const msghdr* m) {
+  KeepErrno keep;
+  for (cmsghdr* c = CMSG_FIRSTHDR(m); c != nullptr; c = CMSG_NXTHDR(const_cast<msghdr*>(m), c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      __builtin_memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
+      forget(fd);
+    }
+  }
 }
 
 uint64_t time_if_on() { return arena() != nullptr ? now() : 0; }
@@ -163,7 +195,10 @@ REPRISE_HOOK(ssize_t, __read_chk, (int fd, void* buffer, size_t size, size_t roo
 }
 REPRISE_HOOK(ssize_t, readv, (int fd, const iovec* iov, int count)) {
   const ssize_t n = REPRISE_REAL(readv)(fd, iov, count);
-  if (count > 0) after_read(fd, n, iov, static_cast<size_t>(count), 1);
+  if (count > 0) {
+    after_read(fd, n, iov, static_cast<size_t>(count),
+               n == 0 ? iov_total(iov, static_cast<size_t>(count)) : 1);
+  }
   return n;
 }
 REPRISE_HOOK(ssize_t, recv, (int fd, void* buffer, size_t size, int flags)) {
@@ -185,8 +220,9 @@ REPRISE_HOOK(ssize_t, recvfrom,
   after_receive(fd, n, &iov, 1, size, flags, from, n > 0 && from_size != nullptr ? *from_size : 0);
   return n;
 }
-REPRISE_HOOK(ssize_t, __recvfrom_chk, (int fd, void* buffer, size_t size, size_t room, int flags,
-                                       sockaddr* from, socklen_t* from_size)) {
+REPRISE_HOOK(ssize_t, __recvfrom_chk,
+             (int fd, void* buffer, size_t size, size_t room, int flags, sockaddr* from,
+              socklen_t* from_size)) {
   const ssize_t n = REPRISE_REAL(__recvfrom_chk)(fd, buffer, size, room, flags, from, from_size);
   const iovec iov = {buffer, size};
   after_receive(fd, n, &iov, 1, size, flags, from, n > 0 && from_size != nullptr ? *from_size : 0);
@@ -195,6 +231,7 @@ REPRISE_HOOK(ssize_t, __recvfrom_chk, (int fd, void* buffer, size_t size, size_t
 REPRISE_HOOK(ssize_t, recvmsg, (int fd, msghdr* m, int flags)) {
   const ssize_t n = REPRISE_REAL(recvmsg)(fd, m, flags);
   if (m != nullptr) {
+    if (n >= 0 && m->msg_controllen > 0 && arena() != nullptr) forget_passed(m);
     after_receive(fd, n, m->msg_iov, m->msg_iovlen, iov_total(m->msg_iov, m->msg_iovlen), flags,
                   static_cast<sockaddr*>(m->msg_name), n > 0 ? m->msg_namelen : 0);
   }
@@ -204,8 +241,8 @@ REPRISE_HOOK(int, recvmmsg, (int fd, mmsghdr* m, unsigned count, int flags, time
   const int n = REPRISE_REAL(recvmmsg)(fd, m, count, flags, timeout);
   for (int i = 0; i < n; ++i) {
     const msghdr& h = m[i].msg_hdr;
-    after_receive(fd, m[i].msg_len, h.msg_iov, h.msg_iovlen, iov_total(h.msg_iov, h.msg_iovlen), flags,
-                  static_cast<sockaddr*>(h.msg_name), h.msg_namelen);
+    after_receive(fd, m[i].msg_len, h.msg_iov, h.msg_iovlen, iov_total(h.msg_iov, h.msg_iovlen),
+                  flags, static_cast<sockaddr*>(h.msg_name), h.msg_namelen);
   }
   return n;
 }
@@ -227,8 +264,9 @@ REPRISE_HOOK(ssize_t, send, (int fd, const void* buffer, size_t size, int flags)
   if (time != 0) after_write(fd, n, buffer, time);
   return n;
 }
-REPRISE_HOOK(ssize_t, sendto, (int fd, const void* buffer, size_t size, int flags, const sockaddr* to,
-                               socklen_t to_size)) {
+REPRISE_HOOK(ssize_t, sendto,
+             (int fd, const void* buffer, size_t size, int flags, const sockaddr* to,
+              socklen_t to_size)) {
   const uint64_t time = time_if_on();
   const ssize_t n = REPRISE_REAL(sendto)(fd, buffer, size, flags, to, to_size);
   const iovec iov = {const_cast<void*>(buffer), n > 0 ? static_cast<size_t>(n) : 0};
@@ -261,20 +299,15 @@ REPRISE_HOOK(ssize_t, sendfile64, (int out, int in, off_t* offset, size_t count)
   return do_sendfile(REPRISE_REAL(sendfile64), out, in, offset, count);
 }
 REPRISE_HOOK(ssize_t, splice,
-             (int in, loff_t* in_offset, int out, loff_t* out_offset, size_t size, unsigned flags)) {
+             (int in, loff_t* in_offset, int out, loff_t* out_offset, size_t size,
+              unsigned flags)) {
   const ssize_t n = REPRISE_REAL(splice)(in, in_offset, out, out_offset, size, flags);
   if (n > 0 && arena() != nullptr) {
     KeepErrno keep;
     const int ends[2] = {in, out};
     for (int i = 0; i < 2; ++i) {
       Slot* s = stream_of(ends[i]);
-      if (s == nullptr) continue;
-      const auto moved = static_cast<uint64_t>(n);
-      StreamBody body = {s->stream, n,
-                         __atomic_fetch_add(i == 1 ? &s->out : &s->in, moved, __ATOMIC_RELAXED)};
-      put(kRecordUnseen, static_cast<uint32_t>(ends[i]), now(), &body, sizeof body, nullptr, 0,
-          i == 1 ? kFlagOut : 0);
-      count_loss(kLossSplice, 1, moved);
+      if (s != nullptr) note_unseen(ends[i], s, static_cast<size_t>(n), i == 1);
     }
   }
   return n;

@@ -1,6 +1,8 @@
 // What keeps the library in the whole process tree: the environment over exec, and RTLD_DEEPBIND.
-// fork, vfork and clone need no wrapper: see MADV_WIPEONFORK in writer.cc.
+// vfork and clone need no wrapper, see MADV_WIPEONFORK in writer.cc. fork has one, so that the
+// child is known to hold its parent's streams before the parent closes them.
 #include <alloca.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,8 +46,8 @@ size_t length(char* const* env) {
   return n;
 }
 
-// Copies env to out (room for length + kNames + 1) with ours put back. `joined` holds an LD_PRELOAD of
-// both.
+// Copies env to out (room for length + kNames + 1) with ours put back. `joined` holds an LD_PRELOAD
+// of both.
 void complete(char* const* env, const bool (&lack)[kNames], char** out, char* joined, size_t room) {
   size_t n = 0;
   for (char* const* e = env; env != nullptr && *e != nullptr; ++e) {
@@ -88,13 +90,13 @@ void remember_environment() {
 using namespace reprise::hook;
 
 // The new environment lives on the caller's stack: exec may run in a vfork child.
-#define REPRISE_WITH_ENVIRONMENT(env)                                          \
-  bool lack[kNames];                                                           \
-  char** with = const_cast<char**>(env);                                       \
-  if (arena() != nullptr && missing(env, lack) > 0) {                          \
+#define REPRISE_WITH_ENVIRONMENT(env)                                               \
+  bool lack[kNames];                                                                \
+  char** with = const_cast<char**>(env);                                            \
+  if (arena() != nullptr && missing(env, lack) > 0) {                               \
     with = static_cast<char**>(alloca((length(env) + kNames + 1) * sizeof(char*))); \
-    char* joined = static_cast<char*>(alloca(8192));                           \
-    complete(env, lack, with, joined, 8192);                                   \
+    char* joined = static_cast<char*>(alloca(8192));                                \
+    complete(env, lack, with, joined, 8192);                                        \
   }
 
 REPRISE_HOOK(int, execve, (const char* path, char* const* argv, char* const* env)) {
@@ -117,19 +119,70 @@ REPRISE_HOOK(int, execvp, (const char* file, char* const* argv)) {
   REPRISE_WITH_ENVIRONMENT(environ)
   return REPRISE_REAL(execvpe)(file, argv, with);
 }
-REPRISE_HOOK(int, posix_spawn, (pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
-                                const posix_spawnattr_t* attributes, char* const* argv,
-                                char* const* env)) {
+REPRISE_HOOK(int, execveat,
+             (int folder, const char* path, char* const* argv, char* const* env, int flags)) {
+  REPRISE_WITH_ENVIRONMENT(env)
+  return REPRISE_REAL(execveat)(folder, path, argv, with, flags);
+}
+
+// argv of the execl family, on the stack as libc does it; `last` is left at what follows the null.
+#define REPRISE_ARGUMENTS(argv, first, last)                             \
+  va_list counted;                                                       \
+  size_t argc = 1;                                                       \
+  va_start(last, first);                                                 \
+  va_copy(counted, last);                                                \
+  while (first != nullptr && va_arg(counted, char*) != nullptr) ++argc;  \
+  va_end(counted);                                                       \
+  char** argv = static_cast<char**>(alloca((argc + 1) * sizeof(char*))); \
+  argv[0] = const_cast<char*>(first);                                    \
+  for (size_t i = 1; i <= argc && argv[i - 1] != nullptr; ++i) argv[i] = va_arg(last, char*);
+
+REPRISE_HOOK(int, execl, (const char* path, const char* first, ...)) {
+  va_list list;
+  REPRISE_ARGUMENTS(argv, first, list)
+  va_end(list);
+  REPRISE_WITH_ENVIRONMENT(environ)
+  return REPRISE_REAL(execve)(path, argv, with);
+}
+REPRISE_HOOK(int, execlp, (const char* file, const char* first, ...)) {
+  va_list list;
+  REPRISE_ARGUMENTS(argv, first, list)
+  va_end(list);
+  REPRISE_WITH_ENVIRONMENT(environ)
+  return REPRISE_REAL(execvpe)(file, argv, with);
+}
+REPRISE_HOOK(int, execle, (const char* path, const char* first, ...)) {
+  va_list list;
+  REPRISE_ARGUMENTS(argv, first, list)
+  char** env = va_arg(list, char**);
+  va_end(list);
+  REPRISE_WITH_ENVIRONMENT(env)
+  return REPRISE_REAL(execve)(path, argv, with);
+}
+REPRISE_HOOK(pid_t, fork, ()) {
+  const pid_t pid = REPRISE_REAL(fork)();
+  if (pid >= 0) {
+    KeepErrno keep;
+    note_fork(pid);
+  }
+  return pid;
+}
+REPRISE_HOOK(int, posix_spawn,
+             (pid_t * pid, const char* path, const posix_spawn_file_actions_t* actions,
+              const posix_spawnattr_t* attributes, char* const* argv, char* const* env)) {
   REPRISE_WITH_ENVIRONMENT(env)
   return REPRISE_REAL(posix_spawn)(pid, path, actions, attributes, argv, with);
 }
-REPRISE_HOOK(int, posix_spawnp, (pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions,
-                                 const posix_spawnattr_t* attributes, char* const* argv,
-                                 char* const* env)) {
+REPRISE_HOOK(int, posix_spawnp,
+             (pid_t * pid, const char* file, const posix_spawn_file_actions_t* actions,
+              const posix_spawnattr_t* attributes, char* const* argv, char* const* env)) {
   REPRISE_WITH_ENVIRONMENT(env)
   return REPRISE_REAL(posix_spawnp)(pid, file, actions, attributes, argv, with);
 }
-// A library loaded with RTLD_DEEPBIND binds to libc past us: PHP loads its extensions so, curl with them.
+// A library loaded with RTLD_DEEPBIND binds to libc past us: PHP loads its extensions so, curl with
+// them. dlopen searches by its caller's RUNPATH and $ORIGIN, and knows the caller by the return
+// address: this must stay a jump (tests/e2e/dlopen.py fails if it does not), so no object here may
+// need destruction.
 REPRISE_HOOK(void*, dlopen, (const char* path, int flags)) {
 #ifdef RTLD_DEEPBIND
   if (arena() != nullptr) flags &= ~RTLD_DEEPBIND;

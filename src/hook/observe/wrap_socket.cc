@@ -77,10 +77,12 @@ void after_connect(int fd, const sockaddr* peer, socklen_t size, int result, uin
     ignore(fd);  // syslog and the like: no answer, no dependency
     return;
   }
-  const bool in_progress = error == EINPROGRESS || (error == EAGAIN && peer->sa_family == AF_UNIX);
+  // An interrupted connect goes on behind the caller's back. (EAGAIN, a Unix socket's full backlog,
+  // is a refusal.)
+  const bool in_progress = error == EINPROGRESS || error == EINTR;
   Slot* s = open_stream(fd, transport_of(peer->sa_family, datagram), datagram);
   if (s == nullptr) return;
-  s->connecting = error == EINPROGRESS;
+  s->connecting = in_progress;
   announce_open(fd, s, kOpenConnect, time, peer, size, in_progress ? 0 : error, in_progress);
   if (error != 0 && !in_progress) forget(fd);
 }
@@ -115,7 +117,8 @@ REPRISE_HOOK(int, listen, (int fd, int backlog)) {
     ListenBody body = {};
     sockaddr_storage local;
     socklen_t size = sizeof local;
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) == 0) {
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) == 0 &&
+        recorded_family(local.ss_family)) {
       fill_address(&body.local, reinterpret_cast<sockaddr*>(&local), size);
       body.transport = transport_of(local.ss_family, false);
       put(kRecordListen, static_cast<uint32_t>(fd), now(), &body, sizeof body);
@@ -125,13 +128,13 @@ REPRISE_HOOK(int, listen, (int fd, int backlog)) {
   return result;
 }
 REPRISE_HOOK(int, accept, (int fd, sockaddr* address, socklen_t* size)) {
-  return do_accept([fd](sockaddr* a, socklen_t* n) { return REPRISE_REAL(accept)(fd, a, n); }, address,
-                   size);
+  return do_accept([fd](sockaddr* a, socklen_t* n) { return REPRISE_REAL(accept)(fd, a, n); },
+                   address, size);
 }
 REPRISE_HOOK(int, accept4, (int fd, sockaddr* address, socklen_t* size, int flags)) {
   return do_accept(
-      [fd, flags](sockaddr* a, socklen_t* n) { return REPRISE_REAL(accept4)(fd, a, n, flags); }, address,
-      size);
+      [fd, flags](sockaddr* a, socklen_t* n) { return REPRISE_REAL(accept4)(fd, a, n, flags); },
+      address, size);
 }
 REPRISE_HOOK(int, connect, (int fd, const sockaddr* address, socklen_t size)) {
   const uint64_t time = arena() != nullptr ? now() : 0;
@@ -164,8 +167,8 @@ REPRISE_HOOK(int, getsockopt, (int fd, int level, int name, void* value, socklen
   }
   return result;
 }
-REPRISE_HOOK(int, getaddrinfo, (const char* node, const char* service, const addrinfo* hints,
-                                addrinfo** found)) {
+REPRISE_HOOK(int, getaddrinfo,
+             (const char* node, const char* service, const addrinfo* hints, addrinfo** found)) {
   const uint64_t time = arena() != nullptr ? now() : 0;
   const int result = REPRISE_REAL(getaddrinfo)(node, service, hints, found);
   if (time == 0 || node == nullptr) return result;
@@ -173,7 +176,8 @@ REPRISE_HOOK(int, getaddrinfo, (const char* node, const char* service, const add
   constexpr size_t kMost = 32;
   IpBody ips[kMost];
   size_t count = 0;
-  for (addrinfo* a = result == 0 ? *found : nullptr; a != nullptr && count < kMost; a = a->ai_next) {
+  for (addrinfo* a = result == 0 ? *found : nullptr; a != nullptr && count < kMost;
+       a = a->ai_next) {
     IpBody ip = {};
     ip.family = static_cast<uint16_t>(a->ai_family);
     if (a->ai_family == AF_INET) {
@@ -183,7 +187,8 @@ REPRISE_HOOK(int, getaddrinfo, (const char* node, const char* service, const add
     } else {
       continue;
     }
-    if (count > 0 && memcmp(&ips[count - 1], &ip, sizeof ip) == 0) continue;  // one for each socket type
+    if (count > 0 && memcmp(&ips[count - 1], &ip, sizeof ip) == 0)
+      continue;  // one for each socket type
     ips[count++] = ip;
   }
   size_t name_size = strnlen(node, 256);

