@@ -250,7 +250,7 @@ size_t Arena::parse(ByteView bytes, uint64_t thread_id, Thread& thread,
       e.offset = 0;
     }
     ++stats_.records;
-    stats_.bytes += e.data.size();
+    if (e.type == session::EventType::kData) stats_.bytes += e.data.size();
     if (e.type != session::EventType::kNone) out.push_back(std::move(e));
     at += (size + 7) & ~size_t{7};
   }

@@ -16,6 +16,7 @@ constexpr Command kCommands[] = {
     {"show", "look at a recording, a session, the ledger", run_show},
     {"ls", "list recordings", run_ls},
     {"verify", "check a recording byte by byte", run_verify},
+    {"recover", "sessions of a recording that was cut short, from its journal", run_recover},
     {"doctor", "say what this machine and a program allow", run_doctor},
 };
 

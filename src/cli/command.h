@@ -23,6 +23,7 @@ Result<int> run_replay(const Arguments& arguments);
 Result<int> run_show(const Arguments& arguments);
 Result<int> run_ls(const Arguments& arguments);
 Result<int> run_verify(const Arguments& arguments);
+Result<int> run_recover(const Arguments& arguments);
 Result<int> run_doctor(const Arguments& arguments);
 
 // Prints "reprise: message" and "  hint" to stderr; the exit code that goes with the error.

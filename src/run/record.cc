@@ -15,6 +15,7 @@
 #include "flow/endpoints.h"
 #include "flow/redact.h"
 #include "hook/abi/arena.h"
+#include "run/ledger.h"
 #include "run/process_tree.h"
 
 extern char** environ;
@@ -153,7 +154,7 @@ class Recorder {
       note(writer_.flush_sessions());
       if (manifest_changed_) note(writer_.write_manifest(manifest_));
       manifest_changed_ = false;
-      note(writer_.write_ledger(ledger()));
+      note(writer_.write_ledger(make_ledger(&arena_.stats(), assembler_.stats(), false)));
     }
     return count;
   }
@@ -165,7 +166,7 @@ class Recorder {
     assembler_.finish(arena_.now_ns());
     manifest_.ended_ns = arena_.now_ns();
     add_notes();
-    note(writer_.finish(manifest_, ledger(), options_.keep_journal));
+    note(writer_.finish(manifest_, final_ledger(), options_.keep_journal));
     return failed_;
   }
 
@@ -177,7 +178,7 @@ class Recorder {
   }
 
   RecordResult result() {
-    return {manifest_, ledger(), assembler_.stats(), arena_.stats(), 0, false};
+    return {manifest_, final_ledger(), assembler_.stats(), arena_.stats(), 0, false};
   }
   const Status& failed() const { return failed_; }
   capture::Arena& arena() { return arena_; }
@@ -225,37 +226,7 @@ class Recorder {
     return n;
   }
 
-  recording::Ledger ledger() {
-    const capture::ArenaStats& a = arena_.stats();
-    const session::AssemblerStats s = assembler_.stats();
-    recording::Ledger l;
-    recording::LedgerStage arena{"arena", "records", a.records, a.records, {}};
-    for (uint32_t i = 0; i < hook::kLossCauses; ++i) {
-      if (a.lost_records[i] == 0) continue;
-      arena.in += a.lost_records[i];
-      arena.lost.emplace_back(capture::loss_cause_name(i), a.lost_records[i]);
-    }
-    l.stages.push_back(std::move(arena));
-    recording::LedgerStage streams{"streams", "bytes", 0, s.bytes.delivered, {}};
-    const auto lose = [](recording::LedgerStage& stage, const char* cause, uint64_t n) {
-      if (n > 0) stage.lost.emplace_back(cause, n);
-      stage.in += n;
-    };
-    streams.in = s.bytes.delivered;
-    lose(streams, "missing", s.bytes.missing);
-    lose(streams, "repeated", s.bytes.repeated);
-    lose(streams, "behind a hole", s.bytes.bytes_in - s.bytes.delivered - s.bytes.repeated);
-    lose(streams, "ignored or unknown stream", s.bytes_unknown_stream);
-    l.stages.push_back(std::move(streams));
-    const uint64_t placed = s.calls_in_session + s.calls_ambiguous + s.calls_outside;
-    recording::LedgerStage calls{"calls", "calls", placed, placed, {}};
-    lose(calls, "not yet handed out", s.calls - placed);
-    l.stages.push_back(std::move(calls));
-    recording::LedgerStage sessions{"sessions", "sessions", s.sessions, s.sessions, {}};
-    lose(sessions, "not yet handed out", s.requests - s.sessions);
-    l.stages.push_back(std::move(sessions));
-    return l;
-  }
+  recording::Ledger final_ledger() { return make_ledger(&arena_.stats(), assembler_.stats(), true); }
 
   void add_notes() {
     const capture::ArenaStats& a = arena_.stats();

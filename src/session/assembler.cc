@@ -60,6 +60,7 @@ Assembler::~Assembler() = default;
 
 void Assembler::add(const Event& e) {
   ++stats_.events;
+  if (e.type == EventType::kData) stats_.bytes_seen += e.data.size();
   last_ns_ = std::max(last_ns_, e.at_ns);
   switch (e.type) {
     case EventType::kOpen:

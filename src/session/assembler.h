@@ -33,7 +33,8 @@ struct AssemblerOptions {
 
 struct AssemblerStats {
   uint64_t events = 0;
-  HalfStats bytes;
+  uint64_t bytes_seen = 0;  // payload of all events
+  HalfStats bytes;          // what became of them
   uint64_t bytes_unknown_stream = 0;
   uint64_t bytes_ignored = 0;
   uint64_t streams_in = 0, streams_out = 0, streams_opaque = 0, streams_raw = 0,
