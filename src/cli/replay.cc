@@ -125,7 +125,7 @@ Result<int> run_replay(const Arguments& arguments) {
        "reprise replay rec --filter /order --ignore body.created_at"});
   table.number("--lanes", "-j", "N", "programs that replay at once, each with a stage of its own (1)", lanes, 1, 256);
   table.text("--session", "", "IDS", "only these: 17 or 3,7,10-20", sessions);
-  table.text("--filter", "", "TEXT", "only sessions whose line in `reprise show` holds TEXT", options.filter);
+  table.text("--filter", "", "WORDS", "only sessions that `reprise show --search WORDS` finds", options.filter);
   table.texts("--ignore", "", "PATH", "do not compare this field of answers: body.items[*].id", options.ignore);
   table.texts("--explain", "", "ID|all", "show one session in full, or all that differ", outputs.explain);
   table.text("--json", "", "FILE", "the whole result; - for standard output", outputs.json);

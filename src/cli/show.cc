@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <set>
 
 #include "base/options.h"
 #include "cli/command.h"
+#include "recording/catalogue.h"
 #include "recording/recording.h"
 #include "wire/registry.h"
 
@@ -172,14 +174,17 @@ void print_ledger(const recording::Ledger& ledger) {
 
 Result<int> run_show(const Arguments& arguments) {
   bool raw = false, hex = false, json = false, ledger = false, all = false;
+  std::string search;
   OptionTable table("reprise show REC [SESSION] [options]",
                     "Without a session: one line for each. With one: the waterfall of its calls.",
                     {"reprise show rec", "reprise show rec 17", "reprise show rec 17 --hex",
-                     "reprise show rec --json | jq .inbound.label", "reprise show rec --ledger"});
+                     "reprise show rec --json | jq .inbound.label", "reprise show rec --search 'delete cart'",
+                     "reprise show rec --ledger"});
   table.flag("--raw", "", "the bytes of the session as they are", raw);
   table.flag("--hex", "", "the bytes of the session as a dump", hex);
   table.flag("--json", "", "one JSON document a line for each session", json);
   table.flag("--ledger", "", "what came in, went out and was lost, by stage", ledger);
+  table.text("--search", "", "WORDS", "only sessions in whose request, answer or calls all WORDS occur", search);
   table.flag("--all", "", "calls outside sessions too", all);
   REPRISE_ASSIGN(const OptionTable::Parsed parsed, table.parse(arguments));
   if (parsed.help) {
@@ -198,6 +203,12 @@ Result<int> run_show(const Arguments& arguments) {
     }
     return reader.ledger().balanced() ? 0 : 1;
   }
+  std::set<uint64_t> matching;
+  if (!search.empty()) {
+    REPRISE_ASSIGN(const recording::Catalogue catalogue, recording::Catalogue::open(parsed.positional[0]));
+    REPRISE_ASSIGN(const std::vector<recording::CatalogueRow> rows, catalogue.find(search, SIZE_MAX >> 1));
+    for (const recording::CatalogueRow& row : rows) matching.insert(row.id);
+  }
   uint64_t wanted = 0;
   if (parsed.positional.size() == 2) {
     auto id = parse_integer(parsed.positional[1]);
@@ -208,6 +219,7 @@ Result<int> run_show(const Arguments& arguments) {
   bool found = false;
   REPRISE_TRY(reader.for_each([&](Session&& s) {
     if (wanted != 0 && s.id != wanted) return true;
+    if (!search.empty() && matching.count(s.id) == 0) return true;
     if (wanted == 0 && !all && s.kind != session::SessionKind::kInbound) return true;
     found = true;
     if (json) {
@@ -255,6 +267,9 @@ Result<int> run_verify(const Arguments& arguments) {
                 d.reason.c_str());
   }
   const bool finished = reader.manifest().ended_ns != 0;
+  if (!finished && reader.has_journal()) {
+    std::printf("its journal is there: once the recorder has ended, `reprise recover` brings back what it holds\n");
+  }
   std::printf(
       "%llu sessions and %llu calls are readable; %s; %s; %s\n",
       static_cast<unsigned long long>(sessions), static_cast<unsigned long long>(calls),

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "net/loop.h"
+#include "recording/catalogue.h"
 #include "run/lane.h"
 #include "run/plan.h"
 
@@ -132,11 +133,17 @@ class Run {
 
 Result<RunResult> replay(const ReplayOptions& options, const std::atomic<bool>& stop,
                          const std::function<void(const ReplayProgress&)>& progress) {
+  std::set<uint64_t> found;
+  if (!options.filter.empty()) {
+    REPRISE_ASSIGN(const recording::Catalogue catalogue, recording::Catalogue::open(options.folder));
+    REPRISE_ASSIGN(const std::vector<recording::CatalogueRow> rows,
+                   catalogue.find(options.filter, SIZE_MAX >> 1));
+    for (const recording::CatalogueRow& row : rows) found.insert(row.id);
+  }
   REPRISE_ASSIGN(const std::unique_ptr<Plan> plan,
                  make_plan(options.folder, [&](const session::Session& s) {
                    if (!options.sessions.empty() && options.sessions.count(s.id) == 0) return false;
-                   return options.filter.empty() ||
-                          s.inbound.operation.label.find(options.filter) != std::string::npos;
+                   return options.filter.empty() || found.count(s.id) != 0;
                  }));
   if (plan->sessions.empty()) {
     return fail("nothing to replay in " + options.folder, "`reprise show " + options.folder + "` lists its sessions",

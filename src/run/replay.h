@@ -17,7 +17,7 @@ struct ReplayOptions {
   std::vector<std::string> command;  // empty: as recorded
   int lanes = 1;
   std::set<uint64_t> sessions;       // empty: all
-  std::string filter;                // text that the label must hold, empty: all
+  std::string filter;                // words that a session must hold (recording/catalogue.h), empty: all
   bool clock = true;                 // the session's wall clock
   bool overlay = true;
   bool preload_only = false;         // no namespaces
