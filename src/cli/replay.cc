@@ -131,6 +131,17 @@ Result<int> run_replay(const Arguments& arguments) {
   table.text("--json", "", "FILE", "the whole result; - for standard output", outputs.json);
   table.text("--junit", "", "FILE", "the result as JUnit XML", outputs.junit);
   table.text("--output", "", "DIR", "keep what the program prints there", folder);
+  table.flag("--borrow", "", "a read that its session never made may be answered from another session", options.borrow);
+  table.custom({"--on-miss", "", "POLICY", "fail: an error, in the protocol (default); nearest: a guess, named so",
+                [&](const std::string& v) -> Status {
+                  options.nearest = v == "nearest";
+                  if (v == "fail" || v == "nearest") return {};
+                  if (v == "passthrough" || v == "record") {
+                    return fail("'" + v + "' would let the program reach real services: nothing leaves the stage",
+                                "record again with the new calls, or use --on-miss nearest");
+                  }
+                  return fail("'" + v + "' is neither fail nor nearest");
+                }});
   table.flag("--no-clock", "", "leave the clock alone; by default it shows the recorded time", no_clock);
   table.flag("--real-files", "", "let the program write to the real file system, no overlay", real_files);
   table.flag("--no-namespaces", "", "redirect with the preload library only (one lane)", options.preload_only);

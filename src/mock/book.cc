@@ -1,5 +1,7 @@
 #include "mock/book.h"
 
+#include <netdb.h>
+
 #include <algorithm>
 
 #include "wire/dns/dns.h"
@@ -13,7 +15,10 @@ void Book::add(const Call& call) {
   if (call.protocol == wire::Protocol::kDns && call.answered) {
     // A resolver of the subject's own: the names that it learnt are answered by address.
     if (const auto packet = wire::dns::parse(call.answer); packet && !packet->questions.empty()) {
-      session::Resolution r{packet->questions[0].name, packet->rcode == 0 ? 0 : -2, {}};
+      const int32_t result = packet->rcode == wire::dns::kNoError    ? 0
+                             : packet->rcode == wire::dns::kServFail ? EAI_AGAIN
+                                                                     : EAI_NONAME;
+      session::Resolution r{packet->questions[0].name, result, {}};
       for (const wire::dns::Resource& a : packet->answers) {
         if (auto ip = ip_address(a.data, 0)) r.addresses.push_back(std::move(*ip));
       }

@@ -200,6 +200,25 @@ bool Matcher::from_pool(Pool& pool, const std::string& lookup, const value::Refi
   return true;
 }
 
+// The like read of another session, to the letter: of several, the one asked closest to this time.
+bool Matcher::borrow(const std::string& lookup, const value::Refined& live, const LiveCall& call,
+                     Decision& out) const {
+  const std::vector<Candidate*>* candidates = shared_.lent.of(lookup);
+  if (candidates == nullptr || call.operation->effect != wire::Effect::kRead) return false;
+  int64_t best = INT64_MAX;
+  for (const Candidate* c : *candidates) {
+    const Score s = compare(*c, live, call);
+    const int64_t distance = std::abs(c->call->request_ns - call.now_ns);
+    if (!s.accepted || s.payload_differs || s.volatile_differs || distance >= best) continue;
+    best = distance;
+    out.answer = c->call;
+  }
+  if (out.answer == nullptr) return false;
+  out.verdict = Verdict::kBorrowed;
+  out.reason = "recorded in another session";
+  return true;
+}
+
 void Matcher::find_nearest(Pool& pool, const value::Refined& live, const LiveCall& call,
                            Decision& out) const {
   // By key first; else by protocol, dependency and verb.
@@ -249,10 +268,19 @@ Decision Matcher::match(const LiveCall& call) {
     if (session_ != nullptr && from_pool(shared_.start_up, lookup, live, call, false, out)) return out;
   }
   out = {};
+  if (options_.borrow && call.operation->tier == wire::Tier::kCall && borrow(lookup, live, call, out)) return out;
   out.reason = "no recorded call goes to this dependency with this command";
   if (session_ != nullptr) find_nearest(*session_, live, call, out);
   if (out.nearest == nullptr) find_nearest(shared_.ambiguous, live, call, out);
   if (out.nearest == nullptr) find_nearest(shared_.start_up, live, call, out);
+  const bool same_operation =
+      out.nearest != nullptr &&
+      operation_key(out.nearest->protocol, out.nearest->peer, out.nearest->operation,
+                    value::refine(out.nearest->operation.leaves).shape, options_) == key;
+  if (options_.nearest && same_operation && out.nearest->answered) {
+    out.verdict = Verdict::kNearest;
+    out.answer = out.nearest;
+  }
   return out;
 }
 

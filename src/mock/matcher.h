@@ -55,7 +55,8 @@ struct Decision {
 
 struct MatcherOptions {
   bool retry_reads = true;
-  bool borrow = false;
+  bool borrow = false;   // reads of other sessions may answer, if nothing of this one does
+  bool nearest = false;  // a miss is answered by the closest call of its operation; a guess, and named so
   std::map<std::string, std::string> aliases;  // "10.0.0.5:6379" -> a logical name, both ways
 };
 
@@ -77,6 +78,7 @@ struct SharedPools {
   Pool start_up;    // before the first request
   Pool background;  // outside sessions, later
   Pool ambiguous;   // of more than one possible session
+  Pool lent;        // reads of all sessions, for borrowing; never used up
   Pool templates;   // handshakes, heartbeats, set-up of the whole recording; never used up
 };
 
@@ -117,6 +119,7 @@ class Matcher {
   bool from_pool(Pool& pool, const std::string& lookup, const value::Refined& live, const LiveCall& call,
                  bool reuse, Decision& out);
   bool bound(const std::string& recorded, const std::string& live) const;
+  bool borrow(const std::string& lookup, const value::Refined& live, const LiveCall& call, Decision& out) const;
   void find_nearest(Pool& pool, const value::Refined& live, const LiveCall& call, Decision& out) const;
 
   const MatcherOptions options_;

@@ -1,5 +1,6 @@
 #include "mock/server.h"
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -27,6 +28,12 @@ constexpr int64_t kSilenceNs = 2'000'000'000;
 bool undoes(const wire::Operation& op) {
   const Leaf* sql = find_leaf(op.leaves, "sql");
   return sql != nullptr && iequals(trim(sql->text).substr(0, 8), "ROLLBACK");
+}
+// The answer that makes a resolver fail with `result` (EAI_*).
+Bytes failed_name(ByteView query, int32_t result) {
+  constexpr int32_t kNoData = -5;  // EAI_NODATA, an extension of glibc
+  if (result == kNoData) return wire::dns::make_answer(query, {}, 60);
+  return wire::dns::make_error(query, result == EAI_AGAIN ? wire::dns::kServFail : wire::dns::kNxDomain);
 }
 }  // namespace
 
@@ -205,6 +212,7 @@ class Server::Connection {
       d.reason = "unanswered in the recording too";
       report(m, std::move(d));
       if (reset && !recorded.answer.empty()) send(recorded.answer);
+      if (recorded.error == ECONNRESET) reset_on_close();
       return !reset;
     }
     if (recorded.answer.size() < recorded.answer_size) {
@@ -267,6 +275,12 @@ class Server::Connection {
   bool send(ByteView bytes) {
     unsent_ += bytes;
     return unsent_.size() <= kMostUnsent && flush();
+  }
+
+  // What was sent still arrives; behind it comes a reset, no orderly end.
+  void reset_on_close() {
+    const linger at_once{1, 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   }
 
   bool flush() {
@@ -379,7 +393,7 @@ Status Server::serve_dns(int fd) {
         for (const Address& a : known->addresses) ips.push_back(a.ip_or_path);
         answer = wire::dns::make_answer(query, ips, 60);
       } else {
-        answer = wire::dns::make_error(query, wire::dns::kNxDomain);
+        answer = failed_name(query, known != nullptr ? known->result : EAI_NONAME);
       }
       if (known == nullptr) {
         wire::Operation op;

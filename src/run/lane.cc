@@ -53,6 +53,7 @@ std::vector<std::pair<std::string, std::string>> environment(const std::vector<s
 Lane::Lane(const ReplayOptions& options, const Plan& plan, int number)
     : options_(options), plan_(plan), number_(number) {
   matching_.borrow = options.borrow;
+  matching_.nearest = options.nearest;
   matching_.aliases = options.aliases;
 }
 
@@ -63,6 +64,11 @@ Status Lane::open() {
   for (const Call* c : plan_.start_up) shared_.start_up.add(*c, matching_);
   for (const Call* c : plan_.background) shared_.background.add(*c, matching_);
   for (const Call* c : plan_.ambiguous) shared_.ambiguous.add(*c, matching_);
+  for (const PlannedSession& s : plan_.sessions) {
+    for (const Call* c : s.calls) {
+      if (options_.borrow && c->operation.effect == wire::Effect::kRead) shared_.lent.add(*c, matching_);
+    }
+  }
   for (const Call* c : plan_.templates) shared_.templates.add(*c, matching_);
   matcher_ = std::make_unique<mock::Matcher>(matching_, shared_);
   REPRISE_TRY(build_stage());
@@ -278,7 +284,8 @@ void Lane::judge(const PlannedSession& planned, const drive::Exchange& exchange,
   bool changed = false, missed = false;
   for (const CallResult& c : result.calls) {
     changed = changed || c.verdict == Verdict::kMiss || c.verdict == Verdict::kDrift ||
-              c.verdict == Verdict::kRefused || c.reordered;
+              c.verdict == Verdict::kRefused || c.reordered ||
+              (c.verdict == Verdict::kNearest && !c.differences.empty());  // a guess, by --on-miss
   }
   for (const Call* c : matcher_->unused()) {
     CallResult unused;

@@ -21,7 +21,8 @@ struct ReplayOptions {
   bool clock = true;                 // the session's wall clock
   bool overlay = true;
   bool preload_only = false;         // no namespaces
-  bool borrow = false;
+  bool borrow = false;               // see mock::MatcherOptions
+  bool nearest = false;
   int64_t start_timeout_ns = 30'000'000'000;
   int64_t answer_timeout_ns = 10'000'000'000;
   std::vector<std::string> ignore;   // paths of answers that are not compared
