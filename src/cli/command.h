@@ -31,7 +31,9 @@ int report(const Error& error);
 
 // True after SIGINT or SIGTERM; a second one ends the program at once.
 const std::atomic<bool>& stop_requested();
-void catch_stop_signals();
+// Takes SIGINT, SIGTERM and SIGPIPE; those that were ignored until now (nohup, a shell's background
+// job, a systemd service): what we start is to inherit that.
+std::vector<int> catch_stop_signals();
 
 bool stderr_is_terminal();
 // The folder of this executable, without a slash at the end.

@@ -26,12 +26,15 @@ int report(const Error& error) {
 
 const std::atomic<bool>& stop_requested() { return g_stop; }
 
-void catch_stop_signals() {
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+std::vector<int> catch_stop_signals() {
+  std::vector<int> ignored;
+  for (const int number : {SIGINT, SIGTERM, SIGPIPE}) {
+    struct sigaction action = {}, before = {};
+    action.sa_handler = number == SIGPIPE ? SIG_IGN : on_signal;
+    ::sigaction(number, &action, &before);
+    if (before.sa_handler == SIG_IGN) ignored.push_back(number);
+  }
+  return ignored;
 }
 
 bool stderr_is_terminal() { return ::isatty(2) != 0; }

@@ -98,7 +98,7 @@ Result<int> run_record(const Arguments& arguments) {
   options.lossless_wait_us = static_cast<uint32_t>(lossless_ms * 1000);
   options.hook_library = hook_library("libreprise-observe.so");
   fill_standard_descriptors();
-  catch_stop_signals();
+  options.ignored_signals = catch_stop_signals();
   const bool live = !quiet && stderr_is_terminal();
   std::function<void(const run::RecordProgress&)> progress;
   if (live) progress = show_progress;

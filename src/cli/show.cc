@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <optional>
 #include <set>
 
 #include "base/options.h"
@@ -217,8 +218,7 @@ Result<int> run_show(const Arguments& arguments) {
     wanted = static_cast<uint64_t>(*id);
   }
   bool found = false;
-  REPRISE_TRY(reader.for_each([&](Session&& s) {
-    if (wanted != 0 && s.id != wanted) return true;
+  const auto visit = [&](Session&& s) {
     if (!search.empty() && matching.count(s.id) == 0) return true;
     if (wanted == 0 && !all && s.kind != session::SessionKind::kInbound) return true;
     found = true;
@@ -231,8 +231,14 @@ Result<int> run_show(const Arguments& arguments) {
     } else {
       std::printf("%s\n", one_line(s).c_str());
     }
-    return wanted == 0;
-  }));
+    return true;
+  };
+  if (wanted != 0) {
+    REPRISE_ASSIGN(std::optional<Session> one, reader.find(wanted));
+    if (one) visit(std::move(*one));
+  } else {
+    REPRISE_TRY(reader.for_each(visit));
+  }
   for (const recording::Damage& d : reader.damage()) {
     std::fprintf(stderr, "reprise: %s: %llu bytes from byte %llu could not be read: %s\n",
                  d.file.c_str(), static_cast<unsigned long long>(d.bytes),

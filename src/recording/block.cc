@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <sys/stat.h>
 #include <zstd.h>
+
+#include <algorithm>
 
 #include "base/hash.h"
 #include "base/proto.h"
@@ -12,6 +15,8 @@ namespace reprise::recording {
 namespace {
 
 constexpr ByteView kMagic = "RPB1";
+constexpr ByteView kIndexMagic = "RPX1";
+constexpr size_t kIndexTail = 12;
 constexpr size_t kSumAt = 24;
 constexpr uint8_t kZstd = 1;
 
@@ -32,23 +37,56 @@ Result<BlockWriter> BlockWriter::create(const std::string& path, BlockKind kind)
   return w;
 }
 
-Status BlockWriter::add(ByteView record) {
+Status BlockWriter::add(ByteView record, uint64_t key) {
   if (record.size() > kBlockLimit / 2) return fail(path_ + ": a record of more than 512 MB");
   ProtoWriter(raw_).varint(record.size());
   raw_.append(record);
   ++records_;
+  if (key != 0) {
+    open_.first_key = open_.first_key == 0 ? key : std::min(open_.first_key, key);
+    open_.last_key = std::max(open_.last_key, key);
+  }
   return raw_.size() >= kBlockTarget ? flush() : Status();
 }
 
 Status BlockWriter::flush() {
   if (records_ == 0) return {};
+  open_.offset = bytes_written_;
+  open_.records = records_;
+  const IndexEntry entry = std::exchange(open_, {});
+  REPRISE_TRY(write_block(kind_, true));
+  index_.push_back(entry);
+  return {};
+}
+
+Status BlockWriter::finish() {
+  REPRISE_TRY(flush());
+  const uint64_t at = bytes_written_;
+  const auto put = [this](ByteView record) {
+    ProtoWriter(raw_).varint(record.size());
+    raw_.append(record);
+    ++records_;
+  };
+  for (const IndexEntry& e : index_) {
+    Bytes record;
+    ProtoWriter w(record);
+    w.number(1, e.offset), w.number(2, e.records), w.number(3, e.first_key), w.number(4, e.last_key);
+    put(record);
+  }
+  Bytes last(kIndexMagic);
+  put_le64(last, at);
+  put(last);
+  return write_block(BlockKind::kIndex, false);
+}
+
+Status BlockWriter::write_block(BlockKind kind, bool pack) {
   Bytes stored(ZSTD_compressBound(raw_.size()), '\0');
   const size_t n = ZSTD_compress(stored.data(), stored.size(), raw_.data(), raw_.size(), 1);
-  const bool packed = !ZSTD_isError(n) && n < raw_.size();
+  const bool packed = pack && !ZSTD_isError(n) && n < raw_.size();
   stored.resize(packed ? n : 0);
   const Bytes& payload = packed ? stored : raw_;
   Bytes block(kMagic);
-  put_u8(block, static_cast<unsigned>(kind_)), put_u8(block, packed ? kZstd : 0),
+  put_u8(block, static_cast<unsigned>(kind)), put_u8(block, packed ? kZstd : 0),
       put_le16(block, 0);
   put_le32(block, static_cast<uint32_t>(payload.size()));
   put_le32(block, static_cast<uint32_t>(raw_.size()));
@@ -93,6 +131,57 @@ std::vector<ByteView> Block::records() const {
 Result<BlockReader> BlockReader::open(const std::string& path) {
   REPRISE_ASSIGN(Bytes content, read_file(path));
   return BlockReader(path, std::move(content));
+}
+
+Result<BlockReader> BlockReader::open_block(const std::string& path, uint64_t offset) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail_errno("read " + path);
+  Bytes content(kBlockHeader, '\0');
+  if (::pread(fd.get(), content.data(), kBlockHeader, static_cast<off_t>(offset)) !=
+      static_cast<ssize_t>(kBlockHeader)) {
+    return fail(path + ": no block where the index has one");
+  }
+  const uint32_t stored = le32(content, 8);
+  struct stat st;
+  if (::fstat(fd.get(), &st) != 0 || stored > static_cast<uint64_t>(st.st_size)) {
+    return fail(path + ": no block where the index has one");
+  }
+  content.resize(kBlockHeader + stored);
+  const ssize_t n = ::pread(fd.get(), content.data() + kBlockHeader, stored,
+                            static_cast<off_t>(offset + kBlockHeader));
+  if (n != static_cast<ssize_t>(stored)) return fail(path + ": no block where the index has one");
+  return BlockReader(path, std::move(content));
+}
+
+std::vector<IndexEntry> read_index(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat st;
+  Bytes tail(kIndexTail, '\0');
+  if (!fd || ::fstat(fd.get(), &st) != 0 || st.st_size < static_cast<off_t>(kIndexTail) ||
+      ::pread(fd.get(), tail.data(), kIndexTail, st.st_size - static_cast<off_t>(kIndexTail)) !=
+          static_cast<ssize_t>(kIndexTail) ||
+      ByteView(tail).substr(0, 4) != kIndexMagic) {
+    return {};
+  }
+  const uint64_t at = le64(tail, 4);
+  auto reader = BlockReader::open_block(path, at);
+  Block block;
+  if (!reader || !reader->next(block) || block.kind != BlockKind::kIndex) return {};
+  std::vector<IndexEntry> index;
+  const std::vector<ByteView> records = block.records();
+  for (size_t i = 0; i + 1 < records.size(); ++i) {
+    IndexEntry e;
+    for (ProtoReader r(records[i]); r.next();) {
+      switch (r.field()) {
+        case 1: e.offset = r.number(); break;
+        case 2: e.records = r.number(); break;
+        case 3: e.first_key = r.number(); break;
+        case 4: e.last_key = r.number(); break;
+      }
+    }
+    index.push_back(e);
+  }
+  return index;
 }
 
 // Null if there is a good block at `at`, else why not.

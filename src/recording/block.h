@@ -26,16 +26,29 @@ constexpr size_t kBlockHeader = 40;
 constexpr size_t kBlockTarget = 256 << 10;  // raw bytes after which a block closes
 constexpr uint32_t kBlockLimit = 1u << 30;  // of a raw payload; a longer claim is damage
 
+// Where records are, by their keys. The index is an uncompressed block of one record for each block, with
+// a last record of 12 bytes, "RPX1" and the offset of the index block: a reader finds it from the end of
+// the file. Without one (a recorder that was killed) a reader walks the blocks.
+struct IndexEntry {
+  uint64_t offset = 0;  // of the block
+  uint64_t records = 0;
+  uint64_t first_key = 0;  // least and greatest of its records
+  uint64_t last_key = 0;
+};
+
 // Appends blocks to a file. One owner thread.
 class BlockWriter {
  public:
   // Creates the file, mode 0600; it must not exist.
   static Result<BlockWriter> create(const std::string& path, BlockKind kind);
 
-  // Puts a record in the open block; writes the block if it has reached its size.
-  Status add(ByteView record);
+  // Puts a record in the open block; writes the block if it has reached its size. key: what the index
+  // finds it by, 0 = nothing.
+  Status add(ByteView record, uint64_t key = 0);
   // Writes the open block, if any. After it every record given so far is with the kernel.
   Status flush();
+  // Flushes, then writes the index: the last block of a file that was finished.
+  Status finish();
   uint64_t bytes_written() const { return bytes_written_; }
   uint64_t raw_bytes() const { return raw_bytes_; }
   // Where the next record will be: the offset of its block, and its place in it.
@@ -45,8 +58,12 @@ class BlockWriter {
   Fd fd_;
   std::string path_;
   BlockKind kind_ = BlockKind::kEvents;
+  Status write_block(BlockKind kind, bool pack);
+
   Bytes raw_;
   uint32_t records_ = 0;
+  std::vector<IndexEntry> index_;
+  IndexEntry open_;  // of the block that is being filled
   uint64_t sequence_ = 0;
   uint64_t bytes_written_ = 0;
   uint64_t raw_bytes_ = 0;
@@ -73,6 +90,8 @@ struct Block {
 class BlockReader {
  public:
   static Result<BlockReader> open(const std::string& path);
+  // Only the block at offset, as an index names it.
+  static Result<BlockReader> open_block(const std::string& path, uint64_t offset);
   BlockReader(std::string path, Bytes content)
       : path_(std::move(path)), content_(std::move(content)) {}
 
@@ -89,5 +108,8 @@ class BlockReader {
   uint64_t summed_ = 0;  // bytes that checksums were taken over
   std::vector<Damage> damage_;
 };
+
+// The index of a finished file; empty if there is none that is whole.
+std::vector<IndexEntry> read_index(const std::string& path);
 
 }  // namespace reprise::recording

@@ -60,6 +60,35 @@ class BlockFile : public ::testing::Test {
   std::vector<Bytes> records_;
 };
 
+TEST_F(BlockFile, TheIndexFindsBlocksFromTheEnd) {
+  {
+    auto w = BlockWriter::create(path_, BlockKind::kSessions);
+    ASSERT_TRUE(w);
+    for (uint64_t key : {3, 1, 2}) ASSERT_TRUE(w->add("record " + std::to_string(key), key));
+    ASSERT_TRUE(w->flush());
+    ASSERT_TRUE(w->add("record 9", 9));
+    EXPECT_TRUE(read_index(path_).empty());  // not finished
+    ASSERT_TRUE(w->finish());
+  }
+  const std::vector<IndexEntry> index = read_index(path_);
+  ASSERT_EQ(index.size(), 2u);
+  EXPECT_EQ(index[0].first_key, 1u);
+  EXPECT_EQ(index[0].last_key, 3u);
+  EXPECT_EQ(index[0].records, 3u);
+  EXPECT_EQ(index[1].first_key, 9u);
+  auto reader = BlockReader::open_block(path_, index[1].offset);
+  ASSERT_TRUE(reader);
+  Block block;
+  ASSERT_TRUE(reader->next(block));
+  EXPECT_EQ(block.records().at(0), "record 9");
+  // A file that lost its end has no index, and nothing is read where none can be.
+  const Bytes content = *read_file(path_);
+  for (size_t n = 0; n < content.size(); ++n) {
+    ASSERT_TRUE(replace_file(path_, ByteView(content).substr(0, n)));
+    EXPECT_TRUE(read_index(path_).empty()) << n;
+  }
+}
+
 TEST_F(BlockFile, RecordsComeBack) {
   const Read all = read(write());
   EXPECT_EQ(all.records, records_);

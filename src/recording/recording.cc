@@ -57,7 +57,7 @@ Status Writer::add(const session::Event& event) {
 Status Writer::add(const session::Session& s) {
   scratch_.clear();
   session::encode(s, scratch_);
-  return sessions_.add(scratch_);
+  return sessions_.add(scratch_, s.id);
 }
 
 Status Writer::flush_events() { return journal_ != nullptr ? journal_->flush() : Status(); }
@@ -72,8 +72,8 @@ Status Writer::write_ledger(const Ledger& ledger) {
 }
 
 Status Writer::finish(const Manifest& manifest, const Ledger& ledger, bool keep_journal) {
-  REPRISE_TRY(flush_events());
-  REPRISE_TRY(flush_sessions());
+  if (journal_ != nullptr) REPRISE_TRY(journal_->finish());
+  REPRISE_TRY(sessions_.finish());
   REPRISE_TRY(write_ledger(ledger));
   REPRISE_TRY(write_manifest(manifest));
   if (journal_ != nullptr && !keep_journal) {
@@ -147,6 +147,28 @@ Status Reader::for_each(const std::function<bool(session::Session&&)>& visit) {
   damage_.clear();
   return walk<session::Session>(folder_ + "/sessions.rps", BlockKind::kSessions, damage_,
                                 session::decode_session, visit);
+}
+
+Result<std::optional<session::Session>> Reader::find(uint64_t id) {
+  const std::string path = folder_ + "/sessions.rps";
+  const std::vector<IndexEntry> index = read_index(path);
+  std::optional<session::Session> found;
+  for (const IndexEntry& e : index) {
+    if (id < e.first_key || id > e.last_key) continue;
+    auto reader = BlockReader::open_block(path, e.offset);
+    Block block;
+    if (!reader || !reader->next(block)) break;  // damaged: the walk below tells where
+    for (ByteView record : block.records()) {
+      auto session = session::decode_session(record);
+      if (session && session->id == id) return std::optional(std::move(*session));
+    }
+  }
+  REPRISE_TRY(for_each([&](session::Session&& s) {
+    if (s.id != id) return true;
+    found = std::move(s);
+    return false;
+  }));
+  return found;
 }
 
 Result<std::vector<session::Session>> Reader::all() {

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -99,6 +100,8 @@ class Reader {
 
   // Calls visit for each session in the order written, until it returns false.
   Status for_each(const std::function<bool(session::Session&&)>& visit);
+  // One session: by the index where the file has one, else by reading on until it comes.
+  Result<std::optional<session::Session>> find(uint64_t id);
   Result<std::vector<session::Session>> all();
   Status for_each_event(const std::function<bool(session::Event&&)>& visit);
   // What could not be read, of all files read so far.

@@ -81,7 +81,7 @@ Result<RecoverResult> recover(const std::string& folder) {
     if (s.kind != session::SessionKind::kInbound) s.id = 0;
     scratch.clear();
     session::encode(s, scratch);
-    if (auto added = out.add(scratch); !added && failed) failed = std::move(added);
+    if (auto added = out.add(scratch, s.id); !added && failed) failed = std::move(added);
   });
   assembler.on_listener = [&](const session::Listener& l) { add_new(manifest.listeners, l); };
   assembler.on_name = [&](const session::Resolution& n) { add_new(manifest.names, n); };
@@ -92,7 +92,7 @@ Result<RecoverResult> recover(const std::string& folder) {
   }));
   sorter.finish();
   REPRISE_TRY(failed);
-  REPRISE_TRY(out.flush());
+  REPRISE_TRY(out.finish());
   RecoverResult result{assembler.stats(), make_ledger(nullptr, assembler.stats(), true), reader.damage()};
   if (manifest.ended_ns == 0) {
     manifest.ended_ns = sorter.newest_ns();

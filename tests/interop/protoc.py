@@ -66,6 +66,9 @@ def varint(data, at):
             return value, at
 
 
+INDEX = 3  # the kind of the last block of a finished file
+
+
 def records(path, kind):
     zstd, xxhash = library("zstd"), library("xxhash")
     zstd.ZSTD_decompress.restype = ctypes.c_size_t
@@ -75,6 +78,9 @@ def records(path, kind):
         magic, block_kind, flags, zero, stored, raw, count, zero2, total, sequence = struct.unpack_from(
             "<4sBBHIIIIQQ", data, at)
         blocks += 1
+        if block_kind == INDEX:
+            assert data[-12:-8] == b"RPX1" and int.from_bytes(data[-8:], "little") == at, "no index tail"
+            break
         assert (magic, block_kind, zero, zero2, sequence) == (b"RPB1", kind, 0, 0, blocks)
         block = data[at:at + 40 + stored]
         clean = block[:24] + bytes(8) + block[32:]
