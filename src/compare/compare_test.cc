@@ -27,6 +27,7 @@ wire::Answer header(const std::string& name, const std::string& value) {
 // "kind path: recorded -> live", with the rule in brackets if forgiven.
 std::vector<std::string> lines(const std::vector<Difference>& list) {
   std::vector<std::string> out;
+  out.reserve(list.size());
   for (const Difference& d : list) {
     out.push_back(std::string(name(d.kind)) + ' ' + d.path + ": " + d.recorded + " -> " + d.live +
                   (d.forgiven ? " (" + d.rule + ')' : ""));

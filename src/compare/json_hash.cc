@@ -45,6 +45,7 @@ Hasher::Hashes Hasher::container(const Json& json) {
   for (const Json& item : json.items) add(item);
   if (object) {
     std::vector<const JsonMember*> members;
+    members.reserve(json.members.size());
     for (const JsonMember& m : json.members) members.push_back(&m);
     std::sort(members.begin(), members.end(), [](const auto* a, const auto* b) {
       return a->first != b->first ? a->first < b->first : a < b;  // duplicates in their order

@@ -28,10 +28,8 @@ Result<ProcessTree> ProcessTree::start(const Launch& launch) {
   const int pid = ::fork();
   if (pid < 0) return fail_errno("fork");
   if (pid == 0) {
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::signal(SIGPIPE, SIG_DFL);  // an ignored signal survives exec, and ours is
+    for (const int number : launch.ignored_signals) ::signal(number, SIG_IGN);
     if (launch.keep_fd >= 0) ::dup2(launch.keep_fd, launch.keep_as);
     ::execvpe(argv[0], argv.data(), env.data());
     const int error = errno;

@@ -13,6 +13,7 @@ struct Launch {
   std::vector<std::string> environment;  // NAME=value, complete
   int keep_fd = -1;                      // made inheritable as descriptor keep_as
   int keep_as = -1;
+  std::vector<int> ignored_signals;  // the command finds them ignored
 };
 
 class ProcessTree {

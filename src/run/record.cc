@@ -312,7 +312,8 @@ Result<RecordResult> record(const RecordOptions& options, const std::atomic<bool
   recording::Manifest manifest = make_manifest(options, arena.now_ns());
   manifest.redacted = rules.redactor.has_value();
   REPRISE_ASSIGN(recording::Writer writer, recording::Writer::create(options.folder, manifest, !rules.redactor));
-  Launch launch{options.command, subject_environment(options.hook_library, arena.fd()), arena.fd(), kArenaFd};
+  Launch launch{options.command, subject_environment(options.hook_library, arena.fd()), arena.fd(), kArenaFd,
+                options.ignored_signals};
   auto tree = ProcessTree::start(launch);
   if (!tree) {
     writer.discard();

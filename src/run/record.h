@@ -16,6 +16,7 @@ namespace reprise::run {
 struct RecordOptions {
   std::string folder;
   std::vector<std::string> command;
+  std::vector<int> ignored_signals;  // that the command finds ignored, though we handle them
   std::string hook_library;          // path of libreprise-observe.so
   uint64_t arena_bytes = 64u << 20;
   uint32_t lossless_wait_us = 0;     // how long a thread of the subject may wait for space

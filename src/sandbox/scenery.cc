@@ -93,7 +93,8 @@ class Builder {
          {"what the subject writes is real, and so are the ports it listens on: one lane only",
           "static programs, raw system calls and io_uring are not redirected: they reach the "
           "network",
-          "recorded UDP other than DNS is not played"})
+          "recorded UDP other than DNS is not played",
+          "what else listens on this machine (loopback, Unix sockets) is reached for real"})
       c_.notes.emplace_back(note);
     REPRISE_TRY(open_mock("tcp", {Address::kIp4, "127.0.0.1", 0}, SOCK_STREAM));
     REPRISE_TRY(open_mock("dns", {Address::kIp4, "127.0.0.1", 0}, SOCK_DGRAM));

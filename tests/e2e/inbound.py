@@ -16,7 +16,7 @@ HTTP = '''
 import http.server, os, socket, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = False
+    disable_nagle_algorithm = sys.argv[1] != "AF_UNIX"
     def log_message(self, *_): pass
     def do_GET(self):
         body = f"{self.path} from {self.client_address and self.client_address[0]}".encode()
@@ -111,8 +111,7 @@ def lines():
     subject = lib.Record([lib.PYTHON, "-c", LINES, str(port)], ["-q"])
     r.wait_open(subject, port)
     for client in range(4):
-        with socket.create_connection(("127.0.0.1", port)) as s:
-            said = s.makefile("rb")
+        with socket.create_connection(("127.0.0.1", port)) as s, s.makefile("rb") as said:
             for i in range(5):
                 s.sendall(b"line %d of %d\n" % (i, client))
                 lib.check(said.readline().startswith(b"%d: " % (i + 1)), "a line")

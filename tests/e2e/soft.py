@@ -4,6 +4,7 @@ search path of dlopen."""
 import os
 import resource
 import shutil
+import signal
 import subprocess
 
 import lib
@@ -69,6 +70,21 @@ def same_output():
     lib.check(r.out() == plain.stdout, "output changed:\n", plain.stdout, "---\n", r.out(), r.err())
     lib.check(r.err() == plain.stderr, "stderr changed:", r.err())
     lib.check(lib.balanced(r.rec), "ledger")
+
+
+def inherited_signals():
+    """nohup and systemd start programs with ignored signals, others with blocked ones."""
+    def disturb():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+
+    command = ["grep", "-E", "Sig(Ign|Blk|Cgt)", "/proc/self/status"]
+    more = {"preexec_fn": disturb, "restore_signals": False}
+    plain = subprocess.run(command, capture_output=True, text=True, **more).stdout
+    r = lib.Record(command, ["-q"], **more)
+    r.wait()
+    lib.check(plain and r.out() == plain, "signals changed:\n", plain, "---\n", r.out(), r.err())
 
 
 def closed_descriptors():
@@ -164,6 +180,7 @@ int main(void) { printf("%d\\n", load()); return 0; }
 
 
 same_output()
+inherited_signals()
 closed_descriptors()
 many_descriptors()
 little_address_space()
