@@ -104,8 +104,8 @@ Result<Reader> Reader::open(const std::string& folder) {
   }
   auto manifest = read_file(folder + "/manifest.json");
   if (!manifest) {
-    return fail(folder + " is not a recording: it has no readable manifest.json",
-                "give the folder that `reprise record -o` made");
+    return fail(folder + " is not a recording, or not a readable one: " + manifest.error().message,
+                "give the folder that `reprise record -o` made; only its owner may read it");
   }
   auto parsed = Manifest::from_json(*manifest);
   if (!parsed) return fail(folder + "/manifest.json: " + parsed.error().message);

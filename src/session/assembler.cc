@@ -344,6 +344,7 @@ void Assembler::end_stream(Connection& c, const Event& e) {
     case EventType::kClose:
       s.holders.erase(e.pid);
       if (!s.holders.empty()) return;
+      if (s.inbound && (!c.begun.empty() || !c.exchanges.empty())) return close_later(c, e.at_ns);
       s.end(e.at_ns, messages);
       break;
     case EventType::kConnected:
@@ -357,6 +358,28 @@ void Assembler::end_stream(Connection& c, const Event& e) {
   }
   handle(c, messages, e.at_ns);
   if (s.ended()) ended_.push_back(s.id);
+}
+
+// A request without its answer yet. The thread that wrote the answer may have been stopped before it
+// could tell, while another one saw the client go and closed: its record is still to come.
+void Assembler::close_later(Connection& c, int64_t at_ns) {
+  for (uint64_t session : c.begun) attributor_.answered(session, at_ns);
+  for (const auto& [exchange, session] : c.exchanges) attributor_.answered(session, at_ns);
+  closing_.emplace_back(at_ns + options_.late_record_ns, c.stream.id);
+}
+
+void Assembler::close_due(int64_t now_ns) {
+  size_t n = 0;
+  for (; n < closing_.size() && closing_[n].first <= now_ns; ++n) {
+    const auto it = streams_.find(closing_[n].second);
+    if (it == streams_.end()) continue;
+    std::vector<FramedMessage> messages;
+    it->second->stream.end(closing_[n].first, messages);
+    handle(*it->second, messages, closing_[n].first);
+    ended_.push_back(it->first);
+  }
+  closing_.erase(closing_.begin(), closing_.begin() + static_cast<long>(n));
+  remove_ended();
 }
 
 // The socket is closed, or has met too many peers: all its streams end.
@@ -757,6 +780,7 @@ void Assembler::flush_outside(bool all) {
 
 void Assembler::tick(int64_t now_ns) {
   last_ns_ = std::max(last_ns_, now_ns);
+  if (!closing_.empty()) close_due(now_ns);
   for (auto& [id, c] : streams_) {
     if (!c->stream.has_hole()) continue;
     std::vector<FramedMessage> messages;

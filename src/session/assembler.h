@@ -24,6 +24,7 @@ struct AssemblerOptions {
   int64_t answer_grace_ns = 500'000'000;
   int64_t late_call_ns =
       1'000'000'000;  // a call still unanswered this long after its session's answer
+  int64_t late_record_ns = 200'000'000;  // a close waits so long for an answer still to be told
   int64_t hole_ns = 200'000'000;
   int64_t idle_ns = 600'000'000'000;
   size_t message_limit = 16u << 20;
@@ -96,6 +97,8 @@ class Assembler {
   void hand_out(uint64_t id, bool incomplete);
   void give_outside(const PendingPtr& call);
   void flush_outside(bool all);
+  void close_later(Connection& c, int64_t at_ns);
+  void close_due(int64_t now_ns);
   void remove_ended();
 
   const AssemblerOptions options_;
@@ -104,6 +107,7 @@ class Assembler {
   AssemblerStats stats_;
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> streams_;
   std::vector<uint64_t> ended_;
+  std::vector<std::pair<int64_t, uint64_t>> closing_;  // when, stream; in order
   std::unordered_map<uint64_t, std::unique_ptr<Open>> sessions_;
   std::vector<uint64_t> due_;  // answered sessions, in the order of their answers
   std::unordered_map<uint64_t, std::vector<PendingPtr>> unresolved_;  // by thread

@@ -206,6 +206,23 @@ TEST(Assembler, CallsBeforeAndAfterTheFirstRequestAreStartUpAndBackground) {
 
 // Regression: the parent of a server that forks for each connection closes it before the child has
 // said a word; the child's session was lost.
+// A worker wrote the answer and was stopped before it could tell; the thread that reads saw the client
+// go, and closed first.
+TEST(Assembler, AnAnswerToldAfterItsCloseIsNotLost) {
+  World w;
+  w.accept(1);
+  w.in(1, request("/1"));
+  Event late = w.data(1, true, answer("ok"));
+  w.add(EventType::kClose, 1);
+  w.assembler.add(late);
+  w.assembler.tick(w.now + 1'000'000'000);
+  w.assembler.finish(w.now + 2'000'000'000);
+  ASSERT_EQ(w.sessions.size(), 1u);
+  EXPECT_TRUE(w.sessions[0].inbound.answered);
+  EXPECT_FALSE(w.sessions[0].incomplete);
+  EXPECT_EQ(w.assembler.stats().bytes_unknown_stream, 0u);
+}
+
 TEST(Assembler, AForkedChildHoldsWhatItsParentCloses) {
   World w;
   w.accept(1);

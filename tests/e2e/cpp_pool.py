@@ -41,7 +41,7 @@ def main():
     answers = clients.drive(REQUESTS, lambda i: f"/id{i}.")
     for i, a in enumerate(answers):
         lib.check(a.endswith(b"GET /stock/id%d. :1\n" % i), "answer", i, a)
-    lib.until("the sessions", lambda: len(lib.sessions(subject.rec)) == REQUESTS)
+    # At once: the reading thread sees the client go while a worker may still return from its write.
     clients.close()
     rec = r.stop(subject, port, requests=REQUESTS)
     deps.end()

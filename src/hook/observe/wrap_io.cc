@@ -35,24 +35,53 @@ void note_none(int fd, Slot* s, ssize_t n, bool out, size_t asked) {
   errno = error;
 }
 
-void note_moved(int fd, Slot* s, const iovec* iov, size_t count, size_t n, uint64_t time,
-                bool out) {
+// The stream that a write goes to, looked up before the call: once the peer has the bytes it may
+// close, and another thread of the subject then ends the descriptor while this one still returns.
+struct Write {
+  uint64_t time;  // 0: not recording
+  Slot* slot;     // null: no stream
+  uint64_t stream;
+  uint64_t offset;
+
+  bool still_open() const { return __atomic_load_n(&slot->stream, __ATOMIC_RELAXED) == stream; }
+  // Where n bytes that were written stand in the stream.
+  uint64_t advance(size_t n) const {
+    return still_open() ? __atomic_fetch_add(&slot->out, n, __ATOMIC_RELAXED) : offset;
+  }
+};
+
+Write before_write(int fd) {
+  if (arena() == nullptr) return {};
+  KeepErrno keep;
+  Slot* s = stream_of(fd);
+  if (s == nullptr) return {now(), nullptr, 0, 0};
+  return {now(), s, s->stream, __atomic_load_n(&s->out, __ATOMIC_RELAXED)};
+}
+
+void note_read(int fd, Slot* s, const iovec* iov, size_t count, size_t n) {
   KeepErrno keep;
   if (__builtin_expect(s->connecting, 0)) note_connected(fd, s, 0);
-  const uint64_t offset = __atomic_fetch_add(out ? &s->out : &s->in, n, __ATOMIC_RELAXED);
-  put_data(static_cast<uint32_t>(fd), time, out ? kFlagOut : 0, s->stream, offset, iov, count, n);
+  const uint64_t offset = __atomic_fetch_add(&s->in, n, __ATOMIC_RELAXED);
+  put_data(static_cast<uint32_t>(fd), now(), 0, s->stream, offset, iov, count, n);
+}
+
+void note_written(int fd, const Write& w, const iovec* iov, size_t count, size_t n) {
+  KeepErrno keep;
+  if (__builtin_expect(w.slot->connecting, 0) && w.still_open()) note_connected(fd, w.slot, 0);
+  put_data(static_cast<uint32_t>(fd), w.time, kFlagOut, w.stream, w.advance(n), iov, count, n);
 }
 
 constexpr int kNoData = MSG_PEEK | MSG_ERRQUEUE | MSG_OOB;
 
 // Unconnected datagrams carry their peer.
-void note_datagram(int fd, Slot* s, const sockaddr* peer, socklen_t peer_size, const iovec* iov,
-                   size_t count, size_t n, uint64_t time, bool out) {
+void note_datagram(int fd, uint64_t stream, uint64_t offset, const sockaddr* peer,
+                   socklen_t peer_size, const iovec* iov, size_t count, size_t n, uint64_t time,
+                   bool out) {
   struct {
     DataBody data;
     AddressBody peer;
   } body;
-  body.data = {s->stream, __atomic_fetch_add(out ? &s->out : &s->in, n, __ATOMIC_RELAXED)};
+  body.data = {stream, offset};
   fill_address(&body.peer, peer, peer_size);
   put(kRecordDatagram, static_cast<uint32_t>(fd), time, &body, sizeof body, nullptr, 0,
       static_cast<uint8_t>(kFlagMore | (out ? kFlagOut : 0)));
@@ -65,7 +94,7 @@ void after_read(int fd, ssize_t n, const iovec* iov, size_t count, size_t asked)
   Slot* s = stream_of(fd);
   if (s == nullptr) return;
   if (n > 0) {
-    note_moved(fd, s, iov, count, static_cast<size_t>(n), now(), false);
+    note_read(fd, s, iov, count, static_cast<size_t>(n));
   } else {
     note_none(fd, s, n, false, asked);
   }
@@ -100,36 +129,37 @@ void after_receive(int fd, ssize_t n, const iovec* iov, size_t count, size_t ask
   }
   Slot* s = n > 0 && from != nullptr ? stream_of(fd) : nullptr;
   if (s != nullptr && s->datagram && from_size > 0) {
-    note_datagram(fd, s, from, from_size, iov, count, static_cast<size_t>(n), now(), false);
+    const auto size = static_cast<size_t>(n);
+    note_datagram(fd, s->stream, __atomic_fetch_add(&s->in, size, __ATOMIC_RELAXED), from,
+                  from_size, iov, count, size, now(), false);
     return;
   }
   after_read(fd, n, iov, count, asked);
 }
 
-void after_write(int fd, ssize_t n, const iovec* iov, size_t count, uint64_t time) {
-  Slot* s = stream_of(fd);
-  if (s == nullptr) return;
+void after_write(int fd, ssize_t n, const iovec* iov, size_t count, const Write& w) {
+  if (w.slot == nullptr) return;
   if (n > 0) {
-    note_moved(fd, s, iov, count, static_cast<size_t>(n), time, true);
-  } else {
-    note_none(fd, s, n, true, 0);
+    note_written(fd, w, iov, count, static_cast<size_t>(n));
+  } else if (w.still_open()) {
+    note_none(fd, w.slot, n, true, 0);
   }
 }
 
-void after_write(int fd, ssize_t n, const void* buffer, uint64_t time) {
+void after_write(int fd, ssize_t n, const void* buffer, const Write& w) {
   const iovec iov = {const_cast<void*>(buffer), n > 0 ? static_cast<size_t>(n) : 0};
-  after_write(fd, n, &iov, 1, time);
+  after_write(fd, n, &iov, 1, w);
 }
 
 void after_send_to(int fd, ssize_t n, const iovec* iov, size_t count, const sockaddr* to,
-                   socklen_t to_size, uint64_t time) {
-  Slot* s = n > 0 && to != nullptr ? stream_of(fd) : nullptr;
-  if (s != nullptr && s->datagram) {
+                   socklen_t to_size, const Write& w) {
+  if (n > 0 && to != nullptr && w.slot != nullptr && w.slot->datagram) {
     KeepErrno keep;
-    note_datagram(fd, s, to, to_size, iov, count, static_cast<size_t>(n), time, true);
+    const auto size = static_cast<size_t>(n);
+    note_datagram(fd, w.stream, w.advance(size), to, to_size, iov, count, size, w.time, true);
     return;
   }
-  after_write(fd, n, iov, count, time);
+  after_write(fd, n, iov, count, w);
 }
 
 size_t iov_total(const iovec* iov, size_t count) {
@@ -152,29 +182,24 @@ void forget_passed(const msghdr* m) {
   }
 }
 
-uint64_t time_if_on() { return arena() != nullptr ? now() : 0; }
-
-void after_sendfile(int out, int in, off_t at, ssize_t n, uint64_t time) {
-  if (n <= 0) return after_write(out, n, nullptr, 0, time);
-  Slot* s = stream_of(out);
-  if (s == nullptr) return;
-  KeepErrno keep;
-  if (s->connecting) note_connected(out, s, 0);
-  const uint64_t offset = __atomic_fetch_add(&s->out, static_cast<uint64_t>(n), __ATOMIC_RELAXED);
-  put_file(static_cast<uint32_t>(out), time, s->stream, offset, in, at, static_cast<size_t>(n));
-}
-
 template <class Real>
 ssize_t do_sendfile(Real real, int out, int in, off_t* offset, size_t count) {
-  const uint64_t time = time_if_on();
-  if (time == 0 || stream_of(out) == nullptr) return real(out, in, offset, count);
+  const Write w = before_write(out);
+  if (w.slot == nullptr) return real(out, in, offset, count);
   off_t at = 0;
   {
     KeepErrno keep;
     at = offset != nullptr ? *offset : raw_syscall(SYS_lseek, in, 0, SEEK_CUR);
   }
   const ssize_t n = real(out, in, offset, count);
-  after_sendfile(out, in, at, n, time);
+  if (n <= 0) {
+    after_write(out, n, nullptr, 0, w);
+    return n;
+  }
+  KeepErrno keep;
+  if (w.slot->connecting && w.still_open()) note_connected(out, w.slot, 0);
+  const auto size = static_cast<size_t>(n);
+  put_file(static_cast<uint32_t>(out), w.time, w.stream, w.advance(size), in, at, size);
   return n;
 }
 
@@ -247,48 +272,48 @@ REPRISE_HOOK(int, recvmmsg, (int fd, mmsghdr* m, unsigned count, int flags, time
   return n;
 }
 REPRISE_HOOK(ssize_t, write, (int fd, const void* buffer, size_t size)) {
-  const uint64_t time = time_if_on();
+  const Write w = before_write(fd);
   const ssize_t n = REPRISE_REAL(write)(fd, buffer, size);
-  if (time != 0) after_write(fd, n, buffer, time);
+  after_write(fd, n, buffer, w);
   return n;
 }
 REPRISE_HOOK(ssize_t, writev, (int fd, const iovec* iov, int count)) {
-  const uint64_t time = time_if_on();
+  const Write w = before_write(fd);
   const ssize_t n = REPRISE_REAL(writev)(fd, iov, count);
-  if (time != 0 && count > 0) after_write(fd, n, iov, static_cast<size_t>(count), time);
+  if (count > 0) after_write(fd, n, iov, static_cast<size_t>(count), w);
   return n;
 }
 REPRISE_HOOK(ssize_t, send, (int fd, const void* buffer, size_t size, int flags)) {
-  const uint64_t time = time_if_on();
+  const Write w = before_write(fd);
   const ssize_t n = REPRISE_REAL(send)(fd, buffer, size, flags);
-  if (time != 0) after_write(fd, n, buffer, time);
+  after_write(fd, n, buffer, w);
   return n;
 }
 REPRISE_HOOK(ssize_t, sendto,
              (int fd, const void* buffer, size_t size, int flags, const sockaddr* to,
               socklen_t to_size)) {
-  const uint64_t time = time_if_on();
+  const Write w = before_write(fd);
   const ssize_t n = REPRISE_REAL(sendto)(fd, buffer, size, flags, to, to_size);
   const iovec iov = {const_cast<void*>(buffer), n > 0 ? static_cast<size_t>(n) : 0};
-  if (time != 0) after_send_to(fd, n, &iov, 1, to, to_size, time);
+  after_send_to(fd, n, &iov, 1, to, to_size, w);
   return n;
 }
 REPRISE_HOOK(ssize_t, sendmsg, (int fd, const msghdr* m, int flags)) {
-  const uint64_t time = time_if_on();
+  const Write w = before_write(fd);
   const ssize_t n = REPRISE_REAL(sendmsg)(fd, m, flags);
-  if (time != 0 && m != nullptr) {
+  if (m != nullptr) {
     after_send_to(fd, n, m->msg_iov, m->msg_iovlen, static_cast<const sockaddr*>(m->msg_name),
-                  m->msg_namelen, time);
+                  m->msg_namelen, w);
   }
   return n;
 }
 REPRISE_HOOK(int, sendmmsg, (int fd, mmsghdr* m, unsigned count, int flags)) {
-  const uint64_t time = time_if_on();
+  const Write w = before_write(fd);
   const int n = REPRISE_REAL(sendmmsg)(fd, m, count, flags);
-  for (int i = 0; time != 0 && i < n; ++i) {
+  for (int i = 0; i < n; ++i) {
     const msghdr& h = m[i].msg_hdr;
     after_send_to(fd, m[i].msg_len, h.msg_iov, h.msg_iovlen,
-                  static_cast<const sockaddr*>(h.msg_name), h.msg_namelen, time);
+                  static_cast<const sockaddr*>(h.msg_name), h.msg_namelen, w);
   }
   return n;
 }
