@@ -194,6 +194,10 @@ class Subject:
             return self.err.read()
         return ""
 
+    def discard(self):
+        """The recording, which may be large."""
+        shutil.rmtree(self.rec, True)
+
 
 def nginx(base, port, locations="location / { root html; }", name="nginx", master="on"):
     """The command of an nginx of one worker that serves a file of 1 KB at /1k."""
@@ -220,8 +224,8 @@ def redis(port):
 # --- loads ----------------------------------------------------------------------------------------------
 
 def wrk(port, path, seconds, connections=50, cpu=LOAD_CPU):
-    """(requests, requests a second, failed)."""
-    said = subprocess.run(on_cpu(cpu, ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s",
+    """(requests, requests a second, failed). wrk knows whole seconds only."""
+    said = subprocess.run(on_cpu(cpu, ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
                                        f"http://127.0.0.1:{port}{path}"]), capture_output=True, text=True).stdout
     count = re.search(r"(\d+) requests in", said)
     if count is None:
@@ -252,6 +256,7 @@ def ledger(reprise, rec):
 
 
 def lost_of(stage):
+    """Of a stage of the ledger."""
     return ", ".join(f"{n} {cause}" for cause, n in stage["lost"].items()) or "0"
 
 
