@@ -29,6 +29,7 @@ using session::EventType;
 
 constexpr int64_t kGraceNs = 10'000'000;  // for stamps of threads that were preempted before publishing
 constexpr int64_t kFlushNs = 500'000'000;
+constexpr size_t kMostWaiting = 300'000;  // events; then the arena fills, and what it loses is counted
 constexpr int64_t kPatienceNs = 10'000'000'000;  // between SIGTERM and SIGKILL
 constexpr int kArenaFd = 1017;
 
@@ -124,27 +125,29 @@ class Recorder {
   // One turn: everything published is taken out, made safe, given back, assembled as far as its order
   // is known. Returns how many events there were.
   size_t turn(bool last) {
-    drained_.clear();
+    const size_t old = waiting_.size();
     // Asked before the drain: what is published while it runs may be as old as this.
     const int64_t now = arena_.now_ns();
-    arena_.drain(drained_, last);
-    for (const Event& e : drained_) {
-      // In another PID namespace the number is somebody else's, or nobody's, here.
-      if (e.type == EventType::kProcess && arena_.same_namespace(e.pid)) pids_.insert(e.pid);
-      note(writer_.add(e));
-    }
-    note(writer_.flush_events());
-    arena_.release();
+    if (last || old < kMostWaiting) take(last);
+    const size_t count = waiting_.size() - old;
     if (now - last_liveness_ns_ > 200'000'000 || last) find_dead(arena_.now_ns());
-    const size_t count = drained_.size();
-    payload_ += count;
-    std::move(drained_.begin(), drained_.end(), std::back_inserter(waiting_));
-    std::stable_sort(waiting_.begin(), waiting_.end(),
-                     [](const Event& a, const Event& b) { return a.at_ns < b.at_ns; });
+    // An event is large: what is sorted is where each lies.
+    order_.clear();
+    for (uint32_t i = 0; i < waiting_.size(); ++i) order_.emplace_back(waiting_[i].at_ns, i);
+    std::sort(order_.begin(), order_.end());
     const int64_t until = last ? INT64_MAX : now - kGraceNs;
     size_t n = 0;
-    while (n < waiting_.size() && waiting_[n].at_ns <= until) assembler_.add(waiting_[n++]);
-    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<long>(n));
+    const size_t sorted = waiting_.size();
+    while (n < order_.size() && order_[n].first <= until) {
+      assembler_.add(waiting_[order_[n++].second]);
+      // Assembling takes longer than copying out: the arena stays small, warm and far from full.
+      if (n % 256 == 0 && !last && waiting_.size() - n < kMostWaiting) take(false);
+    }
+    std::vector<Event> rest;
+    rest.reserve(order_.size() - n + 64);
+    for (; n < order_.size(); ++n) rest.push_back(std::move(waiting_[order_[n].second]));
+    for (size_t i = sorted; i < waiting_.size(); ++i) rest.push_back(std::move(waiting_[i]));
+    waiting_ = std::move(rest);
     if (now - last_tick_ns_ > 20'000'000) {
       last_tick_ns_ = now;
       assembler_.tick(now - kGraceNs);
@@ -157,6 +160,20 @@ class Recorder {
       note(writer_.write_ledger(make_ledger(&arena_.stats(), assembler_.stats(), false)));
     }
     return count;
+  }
+
+  // What is published goes to the journal and to waiting_, and its space back to the program.
+  void take(bool last) {
+    const size_t old = waiting_.size();
+    arena_.drain(waiting_, last);
+    for (size_t i = old; i < waiting_.size(); ++i) {
+      const Event& e = waiting_[i];
+      // In another PID namespace the number is somebody else's, or nobody's, here.
+      if (e.type == EventType::kProcess && arena_.same_namespace(e.pid)) pids_.insert(e.pid);
+      note(writer_.add(e));
+    }
+    note(writer_.flush_events());
+    arena_.release();
   }
 
   Status finish() {
@@ -264,11 +281,10 @@ class Recorder {
   recording::Manifest manifest_;
   session::Assembler assembler_;
   bool manifest_changed_ = false;
-  std::vector<Event> drained_;
+  std::vector<std::pair<int64_t, uint32_t>> order_;
   std::vector<Event> waiting_;
   std::set<uint32_t> pids_;
   Status failed_;
-  uint64_t payload_ = 0;
   int64_t last_liveness_ns_ = 0;
   int64_t last_tick_ns_ = 0;
   int64_t last_flush_ns_ = 0;

@@ -788,26 +788,32 @@ void Assembler::tick(int64_t now_ns) {
     handle(*c, messages, now_ns);
   }
   std::vector<uint64_t> later;
-  for (uint64_t id : due_) {
+  size_t seen = 0;
+  for (; seen < due_.size(); ++seen) {
+    const uint64_t id = due_[seen];
     const auto it = sessions_.find(id);
     if (it == sessions_.end()) continue;
     const Open& open = *it->second;
     const int64_t age = now_ns - open.answered_ns;
+    if (age < options_.answer_grace_ns && age < options_.late_call_ns) break;  // as are those behind it
     const bool calls_done = std::all_of(open.calls.begin(), open.calls.end(),
                                         [](const PendingPtr& p) { return p->done; });
-    const bool due = age >= options_.answer_grace_ns && calls_done && open.requested;
-    if (due || age >= options_.late_call_ns) {
+    if ((calls_done && open.requested) || age >= options_.late_call_ns) {
       hand_out(id, !open.requested);
     } else {
       later.push_back(id);
     }
   }
-  due_ = std::move(later);
-  std::vector<uint64_t> idle;
-  for (const auto& [id, open] : sessions_) {
-    if (open->answered_ns == 0 && now_ns - open->moved_ns > options_.idle_ns) idle.push_back(id);
+  due_.erase(due_.begin(), due_.begin() + static_cast<long>(seen));
+  due_.insert(due_.begin(), later.begin(), later.end());
+  if (now_ns - idle_looked_ns_ > std::min<int64_t>(options_.idle_ns / 4, 1'000'000'000)) {
+    idle_looked_ns_ = now_ns;
+    std::vector<uint64_t> idle;
+    for (const auto& [id, open] : sessions_) {
+      if (open->answered_ns == 0 && now_ns - open->moved_ns > options_.idle_ns) idle.push_back(id);
+    }
+    for (uint64_t id : idle) hand_out(id, true);
   }
-  for (uint64_t id : idle) hand_out(id, true);
   flush_outside(false);
 }
 

@@ -109,6 +109,7 @@ class Assembler {
   std::vector<uint64_t> ended_;
   std::vector<std::pair<int64_t, uint64_t>> closing_;  // when, stream; in order
   std::unordered_map<uint64_t, std::unique_ptr<Open>> sessions_;
+  int64_t idle_looked_ns_ = 0;
   std::vector<uint64_t> due_;  // answered sessions, in the order of their answers
   std::unordered_map<uint64_t, std::vector<PendingPtr>> unresolved_;  // by thread
   std::vector<PendingPtr> outside_;

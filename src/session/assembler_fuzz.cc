@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* input, size_t size) {
                          session::testing::answer("x"),
                          "*1\r\n$4\r\nPING\r\n",
                          "+PONG\r\n",
-                         "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03\x03",
+                         Bytes("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03\x03", 11),
                          "HTTP/1.1 100 Continue\r\n\r\n"};
   const Bytes addresses[] = {"10.0.0.1:80", "10.0.0.2:80", "unix:/s", "[::1]:80"};
   size_t at = 0;

@@ -14,7 +14,8 @@ template <class Map, class Key>
 void remove_from(Map& map, const Key& key, uint64_t session) {
   const auto it = map.find(key);
   if (it == map.end()) return;
-  std::erase(it->second, session);
+  const auto at = std::find(it->second.begin(), it->second.end(), session);
+  if (at != it->second.end()) it->second.erase(at);
   if (it->second.empty()) map.erase(it);
 }
 
