@@ -32,7 +32,7 @@ class Writer {
   }
   ~Writer() { munmap(header, size_); }
 
-  bool put(hook::RecordType type, const void* body, size_t body_size, ByteView payload = {}) {
+  bool put(hook::RecordType type, const void* body, size_t body_size, ByteView payload = "") {
     const size_t size = sizeof(hook::RecordHeader) + body_size + payload.size();
     if ((chunk == nullptr || head + size > kChunkSize) && !next_chunk()) {
       __atomic_add_fetch(&header->lost_records[hook::kLossArenaFull], 1, __ATOMIC_RELAXED);
@@ -169,6 +169,7 @@ TEST(Arena, NothingIsLostOfAKilledWriter) {
     }
     const uint64_t aim = random() % 400;
     while (__atomic_load_n(written, __ATOMIC_ACQUIRE) < aim) {
+      ASSERT_EQ(waitpid(child, nullptr, WNOHANG), 0) << "the writer ended by itself";
     }
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);

@@ -93,8 +93,11 @@ def run(command, limit, env=None, cwd=None, log=None):
     file, so that a daemon that keeps it open holds up nobody."""
     began = time.monotonic()
     with open(log, "w+b") if log else open(os.memfd_create("log"), "w+b") as out:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
-                                 stderr=subprocess.STDOUT, env=env, cwd=cwd, start_new_session=True)
+        try:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
+                                     stderr=subprocess.STDOUT, env=env, cwd=cwd, start_new_session=True)
+        except OSError as e:  # not there, no interpreter: as a shell tells it
+            return Outcome(126, str(e), 0.0, False, [])
         timed_out = False
         try:
             child.wait(limit)
