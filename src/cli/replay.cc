@@ -184,7 +184,15 @@ Result<int> run_replay(const Arguments& arguments) {
   if (live) std::fprintf(stderr, "\r\033[K");
   const bool keep = !folder.empty() || !result;
   clean_up(options.output_folder, options.lanes, keep);
-  if (!result) return fail(result.error());
+  if (!result) {
+    Error error = result.error();
+    // Exit code 1 says "differences"; a run that never was is none.
+    if (error.kind == ErrorKind::kFailed) error.kind = ErrorKind::kEnvironment;
+    if (::access(options.output_folder.c_str(), F_OK) != 0 && error.hint.rfind("its output is in", 0) == 0) {
+      error.hint = "it printed nothing";
+    }
+    return fail(std::move(error));
+  }
   if (stop_requested()) result->notes.push_back("stopped by a signal: the remaining sessions were not replayed");
   REPRISE_TRY(write_results(*result, outputs));
   return stop_requested() ? 1 : result->exit_code();

@@ -14,8 +14,8 @@ namespace reprise::drive {
 using wire::Dir;
 using State = Exchange::State;
 
-Client::Client(net::Loop& loop, int fd, wire::Protocol protocol)
-    : loop_(loop), fd_(fd), codec_(wire::entry(protocol).make_codec({})), protocol_(protocol) {
+Client::Client(net::Loop& loop, int fd, wire::Protocol protocol, size_t message_limit)
+    : loop_(loop), fd_(fd), codec_(wire::entry(protocol).make_codec({message_limit})), protocol_(protocol) {
   int one = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   exchange_.state = State::kAnswered;
@@ -100,11 +100,14 @@ void Client::read_more() {
 
 void Client::take(std::vector<wire::Message>& messages) {
   for (wire::Message& m : messages) {
+    if (m.dir == Dir::kResponse && over()) exchange_.unasked = true;
     if (m.dir != Dir::kResponse || over()) continue;
     if (m.role == wire::Role::kInterim) {
       exchange_.interim += m.bytes;
     } else if (m.role == wire::Role::kAnswer) {
       exchange_.answer = std::move(m.bytes);
+      exchange_.answer_size = m.end - m.begin;
+      exchange_.answer_digest = std::move(m.digest);
       exchange_.done_ns = net::Loop::now_ns();
       exchange_.state = m.incomplete ? State::kClosed : State::kAnswered;
       if (m.incomplete) exchange_.reason = "the answer was cut";

@@ -18,6 +18,9 @@ struct Exchange {
   State state = State::kRunning;
   Bytes interim;
   Bytes answer;      // what there is of it, also when kClosed
+  uint64_t answer_size = 0;    // more than answer.size() if it was cut at the limit
+  std::string answer_digest;   // only if cut, as wire::Message::digest
+  bool unasked = false;        // more came behind the answer
   std::string reason;  // for kClosed and kFailed
   int64_t sent_ns = 0;   // monotonic: first byte handed to the kernel
   int64_t first_ns = 0;  // first byte of the answer
@@ -28,7 +31,8 @@ struct Exchange {
 class Client {
  public:
   // fd: connected, non-blocking; becomes ours.
-  Client(net::Loop& loop, int fd, wire::Protocol protocol);
+  // message_limit: bytes kept of an answer.
+  Client(net::Loop& loop, int fd, wire::Protocol protocol, size_t message_limit);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

@@ -61,10 +61,81 @@ struct Redactor::State {
       return headers.count(name) != 0;
     }
     if (path.rfind("query.", 0) == 0) return form.count(std::string(last_name(path))) != 0;
-    if (path.rfind("body.", 0) != 0) return false;
-    path.remove_prefix(5);
-    return json.count(general(path)) != 0 || json.count(std::string(last_name(path))) != 0 ||
-           form.count(std::string(path)) != 0;
+    // A body, a Redis value, a row of SQL: whatever opened into named values. A name inside a path names
+    // all that is below it.
+    const size_t dot = path.find('.');
+    if (dot != std::string_view::npos && json.count(general(path.substr(dot + 1))) != 0) return true;
+    if (form.count(std::string(last_name(path))) != 0) return true;
+    for (size_t at = 0; at < path.size();) {
+      size_t end = path.find_first_of(".[", at);
+      if (end == std::string_view::npos) end = path.size();
+      if (json.count(std::string(path.substr(at, end - at))) != 0) return true;
+      at = end + 1;
+    }
+    return false;
+  }
+
+  // The same names in the bytes as they are: a body that is cut, broken, escaped or called something else
+  // does not open, and its secrets must go all the same.
+  void collect_raw(ByteView bytes, std::set<std::string>& out) const {
+    const std::string lower = ascii_lower(bytes);
+    const auto each = [&](const std::string& what, const auto& found) {
+      for (size_t at = lower.find(what); at != std::string::npos; at = lower.find(what, at + 1)) {
+        found(at + what.size());
+      }
+    };
+    for (const std::string& name : json) {
+      const std::string key = ascii_lower(last_name(name));
+      for (const std::string& quote : {"\"", "\\\""}) {
+        each(quote + key + quote, [&](size_t at) { collect_json_value(bytes, at, quote, out); });
+      }
+    }
+    for (const std::string& name : form) {
+      each(ascii_lower(name) + "=", [&](size_t at) {
+        const size_t end = std::min(bytes.find_first_of("& \r\n\"", at), bytes.size());
+        if (end > at) out.insert(std::string(bytes.substr(at, end - at)));
+      });
+    }
+    for (const std::string& name : headers) {
+      each("\n" + name + ":", [&](size_t at) {
+        const size_t end = std::min(bytes.find('\n', at), bytes.size());
+        std::string_view value = trim(bytes.substr(at, end - at));
+        if (!value.empty() && value.back() == '\r') value.remove_suffix(1);
+        if (!value.empty()) out.insert(std::string(value));
+      });
+    }
+  }
+
+  // Behind a name and its closing quote: ':' and a string, a number, or the strings of a container.
+  static void collect_json_value(ByteView bytes, size_t at, const std::string& quote,
+                                 std::set<std::string>& out) {
+    at = bytes.find_first_not_of(" \t\r\n", at);
+    if (at >= bytes.size() || bytes[at] != ':') return;
+    int depth = 0;
+    for (++at; at < bytes.size(); ++at) {
+      const char c = bytes[at];
+      if (bytes.compare(at, quote.size(), quote) == 0) {
+        const size_t from = at + quote.size();
+        size_t end = from;
+        while (end < bytes.size() && bytes.compare(end, quote.size(), quote) != 0) {
+          end += bytes[end] == '\\' ? 2 : 1;
+        }
+        end = std::min(end, bytes.size());
+        if (end > from) out.insert(std::string(bytes.substr(from, end - from)));
+        at = end + quote.size() - 1;
+        if (depth == 0) return;
+      } else if (c == '{' || c == '[') {
+        ++depth;
+      } else if (c == '}' || c == ']' || c == ',') {
+        if (c != ',') --depth;
+        if (depth <= 0) return;
+      } else if (c == '-' || (c >= '0' && c <= '9')) {
+        const size_t end = std::min(bytes.find_first_not_of("-+.0123456789eE", at), bytes.size());
+        out.insert(std::string(bytes.substr(at, end - at)));
+        at = end - 1;
+        if (depth == 0) return;
+      }
+    }
   }
 
   void collect(const Leaves& leaves, std::set<std::string>& out) const {
@@ -93,7 +164,10 @@ struct Redactor::State {
     if (c.answered) {
       collect(wire::entry(c.protocol).describe_answer(c.request, c.operation, c.answer).leaves, out);
     }
-    for (const Bytes* bytes : {&c.request, &c.interim, &c.answer}) collect(*bytes, out);
+    for (const Bytes* bytes : {&c.request, &c.interim, &c.answer}) {
+      collect(*bytes, out);
+      collect_raw(*bytes, out);
+    }
   }
 };
 

@@ -55,6 +55,38 @@ TEST(Redact, NoSecretIsLeftAnywhereAndLengthsStay) {
   EXPECT_NE(s.inbound.request.find("\"user\":\"bob\""), std::string::npos);
 }
 
+// Bodies that do not open as what they claim, or claim nothing.
+TEST(Redact, BrokenAndOddBodiesLoseTheirSecretsToo) {
+  const Redactor r = make({{"authorization"}, {"password"}, {"token"}, {}});
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"password":"SECRET1\"x"})", "SECRET1"},       {R"([{"password":"SECRET2"}])", "SECRET2"},
+      {R"({"password":{"a":"SECRET3"}})", "SECRET3"},     {R"({"password" : "SECRET4"} trailing)", "SECRET4"},
+      {R"({"password":"SECRET5)", "SECRET5"},             {R"({"n":"{\"password\":\"SECRET6\"}"})", "SECRET6"},
+      {"x=1&token=SECRET7%21%40", "SECRET7"},             {"a\r\nAuthorization: Bearer SECRET8", "SECRET8"},
+      {R"({"password":"SECRET9\u00fc"})", "SECRET9"},
+  };
+  for (const auto& [body, secret] : cases) {
+    for (const char* type : {"application/json", "text/plain"}) {
+      session::Session s;
+      s.inbound.protocol = wire::Protocol::kHttp1;
+      s.inbound.request = std::string("POST / HTTP/1.1\r\nContent-Type: ") + type + "\r\nContent-Length: " +
+                          std::to_string(std::string(body).size()) + "\r\n\r\n" + body;
+      s.inbound.operation.leaves = {{"header.content-type", type, LeafForm::kText, LeafClass::kContext},
+                                    {"body", body, LeafForm::kBody, LeafClass::kPayload}};
+      session::Call c;
+      c.protocol = wire::Protocol::kRedis;
+      c.request = std::string("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$99\r\n") + body + "\r\n";
+      s.calls.push_back(c);
+      const size_t before = s.inbound.request.size();
+      r.redact(s);
+      EXPECT_EQ(s.inbound.request.find(secret), std::string::npos) << body << " as " << type;
+      EXPECT_EQ(s.inbound.operation.leaves[1].text.find(secret), std::string::npos) << body;
+      EXPECT_EQ(s.calls[0].request.find(secret), std::string::npos) << body;
+      EXPECT_EQ(s.inbound.request.size(), before);
+    }
+  }
+}
+
 TEST(Redact, RegexGroupIsTheSecret) {
   const Redactor r = make({{}, {}, {}, {"Bearer (\\S+)"}});
   session::Session s = a_session();

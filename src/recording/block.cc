@@ -42,6 +42,7 @@ Status BlockWriter::add(ByteView record, uint64_t key) {
   ProtoWriter(raw_).varint(record.size());
   raw_.append(record);
   ++records_;
+  ++added_;
   if (key != 0) {
     open_.first_key = open_.first_key == 0 ? key : std::min(open_.first_key, key);
     open_.last_key = std::max(open_.last_key, key);
@@ -98,12 +99,14 @@ Status BlockWriter::write_block(BlockKind kind, bool pack) {
   block.append(payload);
   raw_bytes_ += raw_.size();
   raw_.clear();
-  records_ = 0;
+  const uint32_t records = std::exchange(records_, 0);
   if (auto s = write_all(fd_.get(), block); !s) {
+    if (kind != BlockKind::kIndex) lost_ += records;
     // A full disk must not fill memory as well. Half a block would cost the reader a search.
     (void)!::ftruncate(fd_.get(), static_cast<off_t>(bytes_written_));
     (void)::lseek(fd_.get(), static_cast<off_t>(bytes_written_), SEEK_SET);
-    return fail(path_ + ": " + s.error().message);
+    return fail(path_ + ": " + s.error().message, "free the disk, or choose another -o",
+                ErrorKind::kEnvironment);
   }
   bytes_written_ += block.size();
   return {};

@@ -51,6 +51,8 @@ class BlockWriter {
   Status finish();
   uint64_t bytes_written() const { return bytes_written_; }
   uint64_t raw_bytes() const { return raw_bytes_; }
+  uint64_t records_added() const { return added_; }
+  uint64_t records_lost() const { return lost_; }  // of blocks that could not be written
   // Where the next record will be: the offset of its block, and its place in it.
   std::pair<uint64_t, uint32_t> position() const { return {bytes_written_, records_}; }
 
@@ -62,6 +64,8 @@ class BlockWriter {
 
   Bytes raw_;
   uint32_t records_ = 0;
+  uint64_t added_ = 0;
+  uint64_t lost_ = 0;
   std::vector<IndexEntry> index_;
   IndexEntry open_;  // of the block that is being filled
   uint64_t sequence_ = 0;

@@ -80,6 +80,9 @@ class Writer {
 
   const std::string& folder() const { return folder_; }
   uint64_t bytes_written() const;
+  // Records of sessions and calls outside them: given, and lost for want of disk.
+  uint64_t sessions_added() const { return sessions_.records_added(); }
+  uint64_t sessions_lost() const { return sessions_.records_lost(); }
 
  private:
   std::string folder_;

@@ -50,8 +50,8 @@ std::vector<std::pair<std::string, std::string>> environment(const std::vector<s
 
 }  // namespace
 
-Lane::Lane(const ReplayOptions& options, const Plan& plan, int number)
-    : options_(options), plan_(plan), number_(number) {
+Lane::Lane(const ReplayOptions& options, const Plan& plan, int number, const std::atomic<bool>& stop)
+    : options_(options), plan_(plan), number_(number), stop_(stop) {
   matching_.borrow = options.borrow;
   matching_.nearest = options.nearest;
   matching_.aliases = options.aliases;
@@ -129,6 +129,7 @@ Status Lane::wait_until_listening() {
   while (net::Loop::now_ns() < deadline) {
     loop_->run([] { return false; }, net::Loop::now_ns() + pause_ns);
     pause_ns = std::min<int64_t>(pause_ns * 2, 50'000'000);
+    if (stop_) return fail("stopped by a signal while waiting for the program to listen", {}, ErrorKind::kEnvironment);
     auto listening = stage_->listening();
     if (!listening) return fail(listening.error());
     missing.clear();
@@ -203,7 +204,7 @@ Result<drive::Client*> Lane::client_for(const PlannedSession& planned) {
   if (in.peer.family != Address::kUnix && !in.peer.ip_or_path.empty()) from = in.peer;
   auto fd = stage_->connect(in.local, from, std::chrono::milliseconds(5000));
   if (!fd) return fail(fd.error());
-  auto client = std::make_unique<drive::Client>(*loop_, *fd, in.protocol);
+  auto client = std::make_unique<drive::Client>(*loop_, *fd, in.protocol, plan_.message_limit);
   drive::Client* raw = client.get();
   clients_[in.stream] = std::move(client);
   return raw;
@@ -323,6 +324,21 @@ void Lane::judge(const PlannedSession& planned, const drive::Exchange& exchange,
     rules.ignore = options_.ignore;
     rules.recorded_ns = in.answer_ns;
     result.answer = compare::compare_answers(recorded, live, rules);
+    if (exchange.unasked) {
+      result.answer.push_back({compare::Kind::kAdded, "answer", "", "(more came behind it, unasked)"});
+    }
+    const bool cut = in.answer.size() < in.answer_size;
+    if (cut && in.answer_size != exchange.answer_size) {
+      result.answer.push_back({compare::Kind::kValue, "answer.length", std::to_string(in.answer_size),
+                               std::to_string(exchange.answer_size)});
+    } else if (cut && in.answer_digest != exchange.answer_digest && !changed &&
+               !compare::differs(result.answer)) {
+      // The digest covers the head, with its dates; the bytes themselves are not there any more.
+      result.outcome = Outcome::kRefused;
+      result.reason = fmt::format("its answer was cut at {} of {} bytes (--limit): the rest cannot be compared",
+                                  in.answer.size(), in.answer_size);
+      return;
+    }
     changed = changed || std::any_of(result.answer.begin(), result.answer.end(),
                                      [](const compare::Difference& d) { return !d.forgiven; });
   }
@@ -331,6 +347,14 @@ void Lane::judge(const PlannedSession& planned, const drive::Exchange& exchange,
 
 std::vector<sandbox::Leak> Lane::leaks() {
   return stage_ != nullptr ? stage_->leaks() : std::vector<sandbox::Leak>();
+}
+
+std::string Lane::untimely_end() {
+  // A crash right behind the last answer takes a moment to be seen.
+  loop_->run([this] { return !stage_->alive(); }, net::Loop::now_ns() + 50'000'000);
+  const auto exited = stage_->exited();
+  if (!exited || (exited->signal == 0 && (exited->code == 0 || stage_->alive()))) return {};
+  return "the program " + ending() + " after its last answer";
 }
 
 void Lane::close() {

@@ -16,12 +16,14 @@ namespace reprise::run {
 
 class Lane {
  public:
-  Lane(const ReplayOptions& options, const Plan& plan, int number);
+  Lane(const ReplayOptions& options, const Plan& plan, int number, const std::atomic<bool>& stop);
   ~Lane();
 
   // Builds the stage, starts the subject, waits until it listens.
   Status open();
   SessionResult run(const PlannedSession& session);
+  // How the subject ended by itself, if it did so by a signal or with an error; empty: it did not.
+  std::string untimely_end();
   // Ends the subject; what is left to tell is in the results.
   void close();
 
@@ -46,6 +48,7 @@ class Lane {
   const ReplayOptions& options_;
   const Plan& plan_;
   const int number_;
+  const std::atomic<bool>& stop_;
   std::vector<std::string> notes_;
   std::unique_ptr<net::Loop> loop_;
   std::unique_ptr<sandbox::Stage> stage_;

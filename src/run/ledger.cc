@@ -33,8 +33,10 @@ recording::Ledger make_ledger(const capture::ArenaStats* arena, const session::A
     ledger.stages.push_back(std::move(assembly));
   }
   // Bytes that never came are known by the offsets around them.
-  LedgerStage streams{"streams", "bytes", s.bytes_seen + s.bytes.missing, s.bytes.delivered, {}};
+  LedgerStage streams{"streams", "bytes", s.bytes_seen + s.bytes.missing,
+                      s.bytes.delivered - s.unframed_bytes, {}};
   lose(streams, "missing", s.bytes.missing);
+  lose(streams, "could not be framed (too long a head, or not the protocol)", s.unframed_bytes);
   lose(streams, "seen twice", s.bytes.repeated);
   lose(streams, "of streams left out", s.bytes_unknown_stream);
   in_flight(streams, final);

@@ -41,6 +41,7 @@ std::string why_not(const Session& s) {
   if (in.protocol == wire::Protocol::kTls) return "TLS: recorded without plaintext";
   if (in.request.empty()) return "the recording holds no complete request";
   if (in.request.size() < in.request_size) return "its request was cut at --limit";
+  if (in.incomplete && in.answered) return "its client left in the middle of the request";
   if (in.kind == CallKind::kExchange && !in.answered) return "it was never answered in the recording";
   return {};
 }
@@ -72,6 +73,9 @@ class Builder {
       planned.cannot = why_not(*s);
       fold(*s, planned, 0);
       if (!keep_(*s)) continue;
+      if (s->inbound.answer.size() < s->inbound.answer_size) {
+        plan_.message_limit = s->inbound.answer.size();
+      }
       plan_.entries.insert(s->inbound.local);
       add_local(s->inbound.local);
       last[s->inbound.stream] = plan_.sessions.size();

@@ -32,6 +32,7 @@ struct Plan {
   std::vector<const session::Call*> start_up, background, ambiguous, templates;
   std::vector<Address> refused_at_start;
   mock::Book book;
+  size_t message_limit = 16u << 20;  // at which the recording cut answers
   std::set<std::string> local_ips;   // that were the subject's own
   std::set<Address> entries;         // listeners that sessions arrive at
   std::vector<std::string> notes;

@@ -183,7 +183,10 @@ class Recorder {
     assembler_.finish(arena_.now_ns());
     manifest_.ended_ns = arena_.now_ns();
     add_notes();
-    note(writer_.finish(manifest_, final_ledger(), options_.keep_journal));
+    note(writer_.flush_events());
+    note(writer_.flush_sessions());
+    // What could not be written as sessions may still be in the journal: it stays.
+    note(writer_.finish(manifest_, final_ledger(), options_.keep_journal || !failed_));
     return failed_;
   }
 
@@ -243,7 +246,14 @@ class Recorder {
     return n;
   }
 
-  recording::Ledger final_ledger() { return make_ledger(&arena_.stats(), assembler_.stats(), true); }
+  recording::Ledger final_ledger() {
+    recording::Ledger l = make_ledger(&arena_.stats(), assembler_.stats(), true);
+    const uint64_t lost = writer_.sessions_lost();
+    recording::LedgerStage disk{"disk", "records", writer_.sessions_added(), writer_.sessions_added() - lost, {}};
+    if (lost > 0) disk.lost.emplace_back("could not be written", lost);
+    l.stages.push_back(std::move(disk));
+    return l;
+  }
 
   void add_notes() {
     const capture::ArenaStats& a = arena_.stats();

@@ -53,7 +53,7 @@ class Run {
 
  private:
   void drive_lane(int number, const std::vector<const PlannedSession*>& share) {
-    auto lane = std::make_unique<Lane>(options_, plan_, number);
+    auto lane = std::make_unique<Lane>(options_, plan_, number, stop_);
     if (auto s = lane->open(); !s) {
       lane->close();
       const std::lock_guard lock(mutex_);
@@ -78,15 +78,28 @@ class Run {
       // The next session gets a fresh subject.
       gather(*lane);
       lane->close();
-      lane = std::make_unique<Lane>(options_, plan_, number);
+      lane = std::make_unique<Lane>(options_, plan_, number, stop_);
       if (auto s = lane->open(); !s) {
         const std::lock_guard lock(mutex_);
         if (!failed_) failed_ = s.error();
         break;
       }
     }
+    if (!stop_) blame_last(*lane, share);
     gather(*lane);
     lane->close();
+  }
+
+  // A program that died after its last answer has not behaved as recorded.
+  void blame_last(Lane& lane, const std::vector<const PlannedSession*>& share) {
+    const std::string end = lane.untimely_end();
+    if (end.empty()) return;
+    const std::lock_guard lock(mutex_);
+    for (SessionResult& r : result_.sessions) {
+      if (r.id != share.back()->session->id || r.outcome == Outcome::kCrashed) continue;
+      r.outcome = Outcome::kCrashed;
+      r.reason = end;
+    }
   }
 
   void gather(Lane& lane) {

@@ -129,6 +129,8 @@ TEST(Result, ExitCode) {
   r.sessions.push_back(session(1, Outcome::kSame, "a", "a"));
   EXPECT_EQ(r.exit_code(), 0);
   r.sessions.push_back(session(2, Outcome::kRefused, "a", "a"));
+  EXPECT_EQ(r.exit_code(), 1);  // one that was not compared is not the same
+  r.sessions.pop_back();
   EXPECT_EQ(r.exit_code(), 0);
   r.sessions.push_back(session(3, Outcome::kMissedCalls, "a", "a"));
   EXPECT_EQ(r.exit_code(), 1);

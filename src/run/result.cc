@@ -12,13 +12,11 @@ const char* name(Outcome o) {
 
 // A refused session is no difference, but a run that compared nothing found nothing the same.
 int RunResult::exit_code() const {
-  bool compared = false;
+  // A refused session was not compared: nobody may take it for one that is the same.
   for (const SessionResult& s : sessions) {
-    if (s.outcome == Outcome::kRefused) continue;
     if (s.outcome != Outcome::kSame) return 1;
-    compared = true;
   }
-  return compared ? 0 : 1;
+  return sessions.empty() ? 1 : 0;
 }
 
 }  // namespace reprise::run

@@ -65,7 +65,7 @@ struct RunResult {
   std::vector<LeakResult> leaks;
   int64_t elapsed_ns = 0;
 
-  // 0 all same, 1 differences.
+  // 0 all same, 1 differences, or sessions that could not be compared.
   int exit_code() const;
 };
 

@@ -379,6 +379,7 @@ void Assembler::remove_ended() {
     stats_.bytes.repeated += s.stats().repeated, stats_.bytes.missing += s.stats().missing;
     stats_.streams_opaque += s.opaque();
     stats_.opaque_bytes += s.opaque_bytes();
+    stats_.unframed_bytes += s.unframed_bytes();
     stats_.streams_raw += s.protocol() == wire::Protocol::kRaw;
     half_links_.erase(reprise::to_string(s.local) + ">" + reprise::to_string(s.peer));
     if (const auto path = unix_connects_.find(s.peer.ip_or_path); path != unix_connects_.end()) {

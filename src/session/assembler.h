@@ -41,6 +41,7 @@ struct AssemblerStats {
   uint64_t streams_in = 0, streams_out = 0, streams_opaque = 0, streams_raw = 0,
            streams_ignored = 0;
   uint64_t opaque_bytes = 0;
+  uint64_t unframed_bytes = 0;  // delivered, but of messages that could not be framed
   uint64_t calls = 0;  // outbound, found
   uint64_t calls_in_session = 0, calls_ambiguous = 0, calls_outside = 0;
   uint64_t requests = 0;  // inbound, begun

@@ -147,6 +147,7 @@ AssemblerStats Assembler::stats() const {
         s.bytes.delivered += c->stream.stats().delivered;
     s.bytes.repeated += c->stream.stats().repeated, s.bytes.missing += c->stream.stats().missing;
     s.opaque_bytes += c->stream.opaque_bytes();
+    s.unframed_bytes += c->stream.unframed_bytes();
   }
   return s;
 }

@@ -113,8 +113,13 @@ void Stream::feed(Dir dir, ByteView bytes, int64_t at_ns, std::vector<FramedMess
     codec_.reset();
     return;
   }
-  // Framing was lost: the rest is raw, and says so by its protocol. The piece that broke it is lost
-  // to decoding, not to the counts.
+  // Framing was lost: the rest is raw, and says so by its protocol. What was in flight is lost to
+  // decoding, and counted.
+  for (size_t i = 0; i < 2; ++i) {
+    unframed_bytes_ += halves_[i].next() - std::min(framed_[i], halves_[i].next());
+    framed_[i] = halves_[i].next();
+    pieces_[i].clear();
+  }
   codec_ = wire::entry(Protocol::kRaw).make_codec({message_limit_});
   protocol_ = Protocol::kRaw;
   confidence_ = Likelihood::kMaybe;

@@ -33,6 +33,8 @@ class Stream {
   wire::Likelihood confidence() const { return confidence_; }
   bool opaque() const { return opaque_; }
   uint64_t opaque_bytes() const { return opaque_bytes_; }
+  // Bytes of messages that their protocol could not frame: they are in no message.
+  uint64_t unframed_bytes() const { return unframed_bytes_; }
   bool ended() const { return ended_; }
 
   wire::Dir dir_of(bool out) const {
@@ -86,6 +88,7 @@ class Stream {
   bool server_first_ = false;
   bool opaque_ = false;
   uint64_t opaque_bytes_ = 0;
+  uint64_t unframed_bytes_ = 0;
   bool half_ended_[2] = {false, false};
   bool ended_ = false;
 };
