@@ -53,7 +53,10 @@ class Builder {
 
   void build() {
     for (const Session& s : plan_.recorded) {
-      if (s.kind == SessionKind::kInbound) by_id_[s.id] = &s;
+      if (s.kind != SessionKind::kInbound) continue;
+      by_id_[s.id] = &s;
+      // Those that another recorded process calls too: it would be refused before they listen.
+      if (s.inbound.transport != session::Transport::kUdp) plan_.entries.insert(s.inbound.local);
     }
     for (const session::Resolution& n : plan_.manifest.names) plan_.book.add(n);
     std::vector<const Session*> roots;
@@ -76,7 +79,6 @@ class Builder {
       if (s->inbound.answer.size() < s->inbound.answer_size) {
         plan_.message_limit = s->inbound.answer.size();
       }
-      plan_.entries.insert(s->inbound.local);
       add_local(s->inbound.local);
       last[s->inbound.stream] = plan_.sessions.size();
       plan_.sessions.push_back(std::move(planned));

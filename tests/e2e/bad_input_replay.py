@@ -58,14 +58,14 @@ def usage(rec):
     says(replay(rec, "--session", "7-3"), 2, "--session")
     says(replay(rec, "--timeout", "soon"), 2, "--timeout")
     says(replay(rec, "--session", "4711"), 2, "nothing to replay")
-    says(replay(os.path.join(base, "nowhere")), 1, "nowhere")
+    says(replay(os.path.join(base, "nowhere")), 3, "nowhere")
     nothing_left()
     os.mkdir(os.path.join(base, "empty"))
-    says(replay(os.path.join(base, "empty")), 1, "empty")
+    says(replay(os.path.join(base, "empty")), 3, "empty")
     broken = os.path.join(base, "broken")
     shutil.copytree(rec, broken)
     lib.write(os.path.join(broken, "manifest.json"), "{")
-    says(replay(broken), 1, "broken")
+    says(replay(broken), 3, "broken")
     nothing_left()
     if os.geteuid() == 0:
         closed = os.path.join(base, "closed")
@@ -73,7 +73,7 @@ def usage(rec):
         os.chmod(closed, 0o700)
         got = subprocess.run(["runuser", "-u", "nobody", "--", "env", "TMPDIR=/tmp", lib.REPRISE, "replay", closed],
                              capture_output=True, text=True)
-        says(got, 1, closed)
+        says(got, 3, closed)
         nothing_left()
 
 
@@ -141,7 +141,8 @@ def main():
     lib.until("the subject to run", lambda: any("nobody listens" in c and "replay" not in c for _, c in r.left_behind()))
     p.kill()
     p.wait()
-    lib.until("the stage to be gone", lambda: not r.left_behind(), 10)
+    # A process that is ending loses its environment before it can be awaited.
+    lib.until("the stage to be gone", lambda: not r.left_behind() and not r.children(), 10)
     for name in os.listdir(TMP):
         shutil.rmtree(os.path.join(TMP, name))
     nothing_left()
