@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "sandbox/fd.h"
+#include "base/file.h"
 
 namespace reprise::sandbox {
 

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "sandbox/fd.h"
+#include "base/file.h"
 #include "sandbox/network.h"
 
 namespace reprise::sandbox {

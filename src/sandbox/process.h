@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "sandbox/fd.h"
+#include "base/file.h"
 #include "sandbox/stage.h"
 
 namespace reprise::sandbox {

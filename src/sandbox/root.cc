@@ -24,7 +24,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "sandbox/fd.h"
+#include "base/file.h"
 
 namespace reprise::sandbox {
 namespace {

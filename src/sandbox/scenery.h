@@ -2,7 +2,7 @@
 #pragma once
 
 #include "sandbox/channel.h"
-#include "sandbox/fd.h"
+#include "base/file.h"
 #include "sandbox/init.h"
 #include "sandbox/page.h"
 

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/address.h"
-#include "sandbox/fd.h"
+#include "base/file.h"
 
 namespace reprise::sandbox {
 

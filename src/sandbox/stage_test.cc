@@ -16,7 +16,7 @@
 #include <sstream>
 #include <thread>
 
-#include "sandbox/fd.h"
+#include "base/file.h"
 #include "sandbox/sockets.h"
 
 namespace reprise::sandbox {
